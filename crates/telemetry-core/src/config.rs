@@ -1,0 +1,3 @@
+//! Configuration.
+mod env;
+pub use env::{ConfigError, Env, Mistake};

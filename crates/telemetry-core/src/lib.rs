@@ -1,0 +1,4 @@
+//! telemetry-core
+pub mod config;
+mod telemetry;
+pub use telemetry::Telemetry;
