@@ -1,4 +1,5 @@
 //! telemetry-core
 pub mod config;
 mod telemetry;
+pub use config::Config;
 pub use telemetry::Telemetry;
