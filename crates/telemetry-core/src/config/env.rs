@@ -23,11 +23,13 @@ use std::time::Duration;
 /// assert_eq!(error.mistakes()[0].variable, "PORT");
 /// ```
 pub struct Env {
-    lookup: Box<dyn Fn(&str) -> Option<String>>,
+    lookup: Box<Lookup>,
     defaults: BTreeMap<String, String>,
     settings: Vec<Setting>,
     mistakes: Vec<Mistake>,
 }
+
+type Lookup = dyn Fn(&str) -> Option<String>;
 
 impl Env {
     /// The variables of this process. Bytes that are no UTF-8 become U+FFFD, so that a check can refuse them.
