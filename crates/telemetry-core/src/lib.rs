@@ -1,5 +1,6 @@
 //! telemetry-core
 pub mod config;
+pub mod export;
 mod resource;
 mod telemetry;
 pub use config::Config;
