@@ -1,4 +1,5 @@
 //! telemetry-core
 pub mod config;
+pub mod db;
 mod telemetry;
 pub use telemetry::Telemetry;
