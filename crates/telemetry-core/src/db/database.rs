@@ -314,9 +314,14 @@ mod tests {
 
     #[test]
     fn percent_decoding_takes_any_input() {
-        for (given, expected) in
-            [("a%2", "a%2"), ("%", "%"), ("%zz", "%zz"), ("%+1", "%+1"), ("é%C3%A9", "éé"), ("%ff", "\u{fffd}")]
-        {
+        for (given, expected) in [
+            ("a%2", "a%2"),
+            ("%", "%"),
+            ("%zz", "%zz"),
+            ("%+1", "%+1"),
+            ("é%C3%A9", "éé"),
+            ("%ff", "\u{fffd}"),
+        ] {
             assert_eq!(decode(given), expected, "{given}");
         }
     }

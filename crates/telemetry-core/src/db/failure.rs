@@ -25,7 +25,11 @@ impl Failure {
     /// A query that diesel began and never told the end of: it could not be sent, or the code
     /// around it panicked.
     pub(super) fn unfinished() -> Self {
-        Self { error_type: "unfinished", status_code: None, description: "the query did not finish".to_owned() }
+        Self {
+            error_type: "unfinished",
+            status_code: None,
+            description: "the query did not finish".to_owned(),
+        }
     }
 
     /// `None` where nothing failed: that a row was not found is an answer.

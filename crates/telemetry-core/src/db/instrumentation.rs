@@ -160,7 +160,9 @@ impl Instrumentation for ConnectionTelemetry {
             InstrumentationEvent::FinishQuery { query, error, .. } => self.finish_query(query, error),
             InstrumentationEvent::BeginTransaction { depth, .. } => self.announce(Control::Begin(depth)),
             InstrumentationEvent::CommitTransaction { depth, .. } => self.announce(Control::Commit(depth)),
-            InstrumentationEvent::RollbackTransaction { depth, .. } => self.announce(Control::Rollback(depth)),
+            InstrumentationEvent::RollbackTransaction { depth, .. } => {
+                self.announce(Control::Rollback(depth))
+            }
             _ => {}
         }
     }

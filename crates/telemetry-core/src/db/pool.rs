@@ -138,7 +138,9 @@ impl Telemetry {
             // The manager logs what fails; r2d2's own handler would log each try.
             .error_handler(Box::new(NopErrorHandler))
             // Opening connections needs no more; r2d2 would start three threads for each pool.
-            .thread_pool(Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("db-pool-{}").build()))
+            .thread_pool(Arc::new(
+                ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("db-pool-{}").build(),
+            ))
             .build(manager)
             .map_err(|_| state.no_connection())?;
         let inner = Arc::new(Inner { connections, state });

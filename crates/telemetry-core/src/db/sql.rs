@@ -125,7 +125,9 @@ impl Text {
         self.after_dot = token.text == ".";
         self.after_comparison = match token.kind {
             Kind::Symbol => matches!(token.text, "=" | "<" | ">" | "|"),
-            Kind::Word => matches_word(token.text, &["LIKE", "GLOB", "MATCH", "REGEXP", "IS", "NOT", "ESCAPE"]),
+            Kind::Word => {
+                matches_word(token.text, &["LIKE", "GLOB", "MATCH", "REGEXP", "IS", "NOT", "ESCAPE"])
+            }
             _ => false,
         };
         if token.text == ";" {

@@ -52,7 +52,8 @@ impl Transactions {
         if parent.is_telemetry_suppressed() {
             return;
         }
-        let builder = SpanBuilder::from_name(TRANSACTION).with_kind(SpanKind::Internal).with_attributes(attributes);
+        let builder =
+            SpanBuilder::from_name(TRANSACTION).with_kind(SpanKind::Internal).with_attributes(attributes);
         let context = parent.with_span(tracer.build_with_context(builder, &parent));
         let around = Context::map_current(|current| current.span().span_context().clone());
         self.open.push(Open { depth, around, context, is_aborted: false });

@@ -42,10 +42,11 @@ where
 
     fn connect(&self) -> Result<M::Connection, ConnectError> {
         let started = Instant::now();
-        let connection = self.manager.connect().map_err(|error| describe(&error)).and_then(|mut connection| {
-            (self.set_up)(&mut connection).map_err(|error| describe(&error))?;
-            Ok(connection)
-        });
+        let connection =
+            self.manager.connect().map_err(|error| describe(&error)).and_then(|mut connection| {
+                (self.set_up)(&mut connection).map_err(|error| describe(&error))?;
+                Ok(connection)
+            });
         self.state.connected(connection.as_ref().err());
         let mut connection = connection?;
         connection.set_instrumentation(ConnectionTelemetry::new(self.shared.clone()));

@@ -40,7 +40,12 @@ pub(super) struct PoolState {
 pub(super) struct Pending<'a>(&'a AtomicI64);
 
 impl PoolState {
-    pub(super) fn new(name: Arc<str>, telemetry: &Telemetry, database: &Database, options: &PoolOptions) -> Self {
+    pub(super) fn new(
+        name: Arc<str>,
+        telemetry: &Telemetry,
+        database: &Database,
+        options: &PoolOptions,
+    ) -> Self {
         let pool = KeyValue::new(DB_CLIENT_CONNECTION_POOL_NAME, name.clone());
         let mut attributes = database.attributes();
         attributes.push(pool.clone());
@@ -116,9 +121,13 @@ where
     gauge(DB_CLIENT_CONNECTION_MAX, "{connection}", "The maximum number of open connections allowed.")
         .with_callback(reading(pool, |pool, observe| observe(i64::from(pool.state.max_size), None)))
         .build();
-    gauge(DB_CLIENT_CONNECTION_IDLE_MIN, "{connection}", "The minimum number of idle open connections allowed.")
-        .with_callback(reading(pool, |pool, observe| observe(i64::from(pool.state.min_idle), None)))
-        .build();
+    gauge(
+        DB_CLIENT_CONNECTION_IDLE_MIN,
+        "{connection}",
+        "The minimum number of idle open connections allowed.",
+    )
+    .with_callback(reading(pool, |pool, observe| observe(i64::from(pool.state.min_idle), None)))
+    .build();
     gauge(
         DB_CLIENT_CONNECTION_PENDING_REQUESTS,
         "{request}",

@@ -12,17 +12,71 @@ const NAME_LIMIT: usize = 128;
 /// Operations that may begin a statement. The list is closed, so that a text which is no SQL
 /// makes no metric series of its own.
 const OPERATIONS: [&str; 46] = [
-    "SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "VALUES", "TABLE", "CREATE", "DROP", "ALTER",
-    "TRUNCATE", "COPY", "CALL", "PRAGMA", "EXPLAIN", "ATTACH", "DETACH", "VACUUM", "ANALYZE", "REINDEX", "BEGIN",
-    "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SET", "RESET", "SHOW", "PREPARE",
-    "EXECUTE", "DEALLOCATE", "DO", "LOCK", "GRANT", "REVOKE", "COMMENT", "LISTEN", "UNLISTEN", "NOTIFY", "DISCARD",
-    "REFRESH", "USE",
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "REPLACE",
+    "MERGE",
+    "VALUES",
+    "TABLE",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "TRUNCATE",
+    "COPY",
+    "CALL",
+    "PRAGMA",
+    "EXPLAIN",
+    "ATTACH",
+    "DETACH",
+    "VACUUM",
+    "ANALYZE",
+    "REINDEX",
+    "BEGIN",
+    "START",
+    "COMMIT",
+    "END",
+    "ROLLBACK",
+    "ABORT",
+    "SAVEPOINT",
+    "RELEASE",
+    "SET",
+    "RESET",
+    "SHOW",
+    "PREPARE",
+    "EXECUTE",
+    "DEALLOCATE",
+    "DO",
+    "LOCK",
+    "GRANT",
+    "REVOKE",
+    "COMMENT",
+    "LISTEN",
+    "UNLISTEN",
+    "NOTIFY",
+    "DISCARD",
+    "REFRESH",
+    "USE",
 ];
 
 /// What `CREATE`, `DROP` and `ALTER` are done to; it becomes part of the operation.
 const OBJECTS: [&str; 15] = [
-    "TABLE", "INDEX", "VIEW", "TRIGGER", "SCHEMA", "DATABASE", "SEQUENCE", "TYPE", "FUNCTION", "PROCEDURE",
-    "EXTENSION", "ROLE", "USER", "DOMAIN", "POLICY",
+    "TABLE",
+    "INDEX",
+    "VIEW",
+    "TRIGGER",
+    "SCHEMA",
+    "DATABASE",
+    "SEQUENCE",
+    "TYPE",
+    "FUNCTION",
+    "PROCEDURE",
+    "EXTENSION",
+    "ROLE",
+    "USER",
+    "DOMAIN",
+    "POLICY",
 ];
 
 /// Reads tokens and remembers what the summary needs.
@@ -197,8 +251,8 @@ impl Summary {
             }
             (
                 Expect::Table | Expect::Name,
-                "INTO" | "OR" | "IGNORE" | "REPLACE" | "ROLLBACK" | "FAIL" | "ABORT" | "ONLY" | "LATERAL" | "ON"
-                | "IF" | "NOT" | "EXISTS" | "CONCURRENTLY",
+                "INTO" | "OR" | "IGNORE" | "REPLACE" | "ROLLBACK" | "FAIL" | "ABORT" | "ONLY" | "LATERAL"
+                | "ON" | "IF" | "NOT" | "EXISTS" | "CONCURRENTLY",
             ) => {}
             (_, "FROM") if self.frame().is_query && self.previous != Previous::Distinct => {
                 self.frame().in_tables = true;
@@ -212,8 +266,8 @@ impl Summary {
             }
             (
                 _,
-                "WHERE" | "GROUP" | "ORDER" | "HAVING" | "LIMIT" | "OFFSET" | "FETCH" | "WINDOW" | "UNION" | "EXCEPT"
-                | "INTERSECT" | "RETURNING" | "SET" | "FOR" | "VALUES" | "WHEN",
+                "WHERE" | "GROUP" | "ORDER" | "HAVING" | "LIMIT" | "OFFSET" | "FETCH" | "WINDOW" | "UNION"
+                | "EXCEPT" | "INTERSECT" | "RETURNING" | "SET" | "FOR" | "VALUES" | "WHEN",
             ) => {
                 self.frame().in_tables = false;
                 self.expect = Expect::Nothing;
