@@ -1,9 +1,22 @@
 //! The handle that instruments: what the server, the client and the pool are made from.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use opentelemetry::Context;
+use opentelemetry::context::FutureExt;
 use opentelemetry::metrics::Meter;
+use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry_sdk::trace::SdkTracer;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use crate::client::{self, ClientTelemetry};
+use crate::paths::PathPatterns;
+use crate::propagation::Propagation;
+use crate::server::ServerTelemetry;
 
 /// Makes instrumented parts: a server middleware, an HTTP client, a database pool.
 ///
@@ -13,14 +26,81 @@ pub struct Telemetry {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    tracer: SdkTracer,
-    meter: Meter,
+pub(crate) struct Inner {
+    pub(crate) tracer: SdkTracer,
+    pub(crate) meter: Meter,
+    pub(crate) propagation: Propagation,
+    pub(crate) excluded_paths: PathPatterns,
+    pub(crate) is_enabled: bool,
+    pub(crate) background: Background,
+}
+
+/// Where background tasks run, and how many still do.
+#[derive(Default)]
+pub(crate) struct Background {
+    tasks: TaskTracker,
+    runtime: Option<Handle>,
+}
+
+impl Background {
+    /// Tasks run on the runtime that is current now: a worker's own ends with the server, and its
+    /// tasks with it.
+    pub(crate) fn on_current_runtime() -> Self {
+        Self { tasks: TaskTracker::new(), runtime: Handle::try_current().ok() }
+    }
 }
 
 impl Telemetry {
-    pub(crate) fn new(tracer: SdkTracer, meter: Meter) -> Self {
-        Self { inner: Arc::new(Inner { tracer, meter }) }
+    pub(crate) fn from_parts(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The middleware that makes a SERVER span and the server metrics of every request:
+    /// `App::new().wrap(telemetry.server())`.
+    pub fn server(&self) -> ServerTelemetry {
+        ServerTelemetry::new(self.clone())
+    }
+
+    /// An HTTP client that makes a CLIENT span and the client metrics of every request, and sends
+    /// the trace along. It gives up connecting after 5 s and waiting after 30 s.
+    pub fn client(&self) -> ClientWithMiddleware {
+        ClientBuilder::new(client::plain_client()).with(self.client_middleware()).build()
+    }
+
+    /// The middleware of [`Telemetry::client`], for a client of one's own. Add it last.
+    pub fn client_middleware(&self) -> ClientTelemetry {
+        ClientTelemetry::new(self.clone())
+    }
+
+    /// Starts work that outlives the request it belongs to, under an INTERNAL span of this name in
+    /// the same trace. [`Telemetry::background_done`] waits for it.
+    ///
+    /// # Panics
+    /// Without any tokio runtime, as `tokio::spawn` does.
+    pub fn background<F>(&self, name: &'static str, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal);
+        let context = Context::map_current(|parent| {
+            parent.with_span(self.tracer().build_with_context(builder, parent))
+        });
+        let future = async move {
+            future.await;
+            Context::map_current(|cx| cx.span().end());
+        };
+        let future = self.inner.background.tasks.track_future(future.with_context(context));
+        match &self.inner.background.runtime {
+            Some(runtime) => drop(runtime.spawn(future)),
+            None => drop(crate::context::spawn(future)),
+        }
+    }
+
+    /// Waits until no background task runs any more; `false` when `deadline` came first.
+    pub async fn background_done(&self, deadline: Duration) -> bool {
+        let tasks = &self.inner.background.tasks;
+        tasks.close();
+        tokio::time::timeout(deadline, tasks.wait()).await.is_ok()
     }
 
     /// The tracer that the instrumentation's spans are made with.
@@ -31,5 +111,18 @@ impl Telemetry {
     /// The meter that the instrumentation's metrics are made with.
     pub fn meter(&self) -> &Meter {
         &self.inner.meter
+    }
+
+    /// Whether telemetry is made at all (`OTEL_SDK_DISABLED` is not `true`).
+    pub fn is_enabled(&self) -> bool {
+        self.inner.is_enabled
+    }
+
+    pub(crate) fn propagation(&self) -> &Propagation {
+        &self.inner.propagation
+    }
+
+    pub(crate) fn is_excluded(&self, path: &str) -> bool {
+        self.inner.excluded_paths.matches(path)
     }
 }

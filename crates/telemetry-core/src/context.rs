@@ -1,0 +1,82 @@
+//! Carrying the current trace to where work goes on: other tasks and blocking threads.
+//!
+//! Two things make up "the current trace": OpenTelemetry's [`Context`] (span and baggage) and the
+//! current `tracing` span. The functions here carry both; the raw `tokio::spawn`, `spawn_blocking`
+//! and `web::block` carry neither, and what runs inside them would start a trace of its own.
+
+use std::future::Future;
+
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::context::FutureExt;
+use opentelemetry::{Context, KeyValue};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+/// Runs `work` on a thread where it may block, as part of the current trace.
+///
+/// A panic of `work` goes on in the caller. Dropping the future does not stop `work`.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let context = Context::current();
+    let span = tracing::Span::current();
+    let work = move || {
+        span.in_scope(|| {
+            let _current = context.attach();
+            work()
+        })
+    };
+    #[expect(clippy::disallowed_methods, reason = "this is the function that carries the context")]
+    let task = tokio::task::spawn_blocking(work);
+    match task.await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is being shut down, and with it whoever waits here.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// Spawns a task that belongs to the current trace.
+///
+/// # Panics
+/// Outside a tokio runtime, as `tokio::spawn` does.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    #[expect(clippy::disallowed_methods, reason = "this is the function that carries the context")]
+    tokio::spawn(in_current(future))
+}
+
+/// Spawns a task on this actix worker's thread, as part of the current trace.
+///
+/// # Panics
+/// Outside an actix runtime, as `actix_web::rt::spawn` does.
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    #[expect(clippy::disallowed_methods, reason = "this is the function that carries the context")]
+    actix_web::rt::spawn(in_current(future))
+}
+
+/// The future with the context that is current now, wherever it will be polled.
+pub fn in_current<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    future.with_context(Context::current()).instrument(tracing::Span::current())
+}
+
+/// Runs `future` with these baggage entries beside the current ones, so that they travel to every
+/// service called below.
+///
+/// W3C Baggage limits what is sent to 64 entries and 8192 bytes; what does not fit is not sent.
+pub async fn with_baggage<F: Future>(entries: impl IntoIterator<Item = KeyValue>, future: F) -> F::Output {
+    let context = Context::map_current(|current| {
+        let known: Vec<KeyValue> = current
+            .baggage()
+            .iter()
+            .map(|(key, (value, _))| KeyValue::new(key.clone(), value.clone()))
+            .collect();
+        current.with_baggage(known.into_iter().chain(entries))
+    });
+    future.with_context(context).await
+}

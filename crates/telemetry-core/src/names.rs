@@ -1,0 +1,41 @@
+//! Names and bucket lists that are ours or that the conventions state in prose only.
+//!
+//! Standard attribute and metric names come from `opentelemetry-semantic-conventions`.
+
+use std::borrow::Cow;
+
+/// The instrumentation scope of every span and metric of this library.
+pub const SCOPE: &str = env!("CARGO_PKG_NAME");
+
+/// Baggage entries that become attributes of every span below them.
+pub const BAGGAGE_ATTRIBUTES: [&str; 2] = ["tenant.id", "tenant.name"];
+
+/// `http.server.request.duration`, `http.client.request.duration`: seconds, from the conventions.
+pub(crate) const DURATION_BUCKETS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Body sizes in bytes, in powers of eight: the conventions leave these to us, and the SDK's
+/// default list ends at 10 kB.
+pub(crate) const BODY_SIZE_BUCKETS: [f64; 9] =
+    [0.0, 64.0, 512.0, 4_096.0, 32_768.0, 262_144.0, 2_097_152.0, 16_777_216.0, 134_217_728.0];
+
+/// The value of `http.request.method` for a method that the HTTP conventions do not know.
+pub(crate) const OTHER_METHOD: &str = "_OTHER";
+
+/// The method as the HTTP conventions have it. Unknown ones become one value, so that no caller
+/// can make metric series.
+pub(crate) fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 10] =
+        ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER_METHOD)
+}
+
+/// `{method} {target}`, or `{method}` alone; `HTTP` stands for an unknown method
+/// (semantic conventions, "HTTP spans", Name).
+pub(crate) fn http_span_name(method: &'static str, target: Option<&str>) -> Cow<'static, str> {
+    let method = if method == OTHER_METHOD { "HTTP" } else { method };
+    match target {
+        Some(target) => Cow::Owned(format!("{method} {target}")),
+        None => Cow::Borrowed(method),
+    }
+}

@@ -1,0 +1,44 @@
+//! The server's instruments (semantic conventions, "HTTP server metrics").
+
+use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
+use opentelemetry_semantic_conventions::metric;
+
+use crate::names::{BODY_SIZE_BUCKETS, DURATION_BUCKETS};
+
+#[derive(Clone)]
+pub(super) struct Metrics {
+    pub(super) duration: Histogram<f64>,
+    pub(super) active: UpDownCounter<i64>,
+    pub(super) request_size: Histogram<u64>,
+    pub(super) response_size: Histogram<u64>,
+}
+
+impl Metrics {
+    pub(super) fn new(meter: &Meter) -> Self {
+        Self {
+            duration: meter
+                .f64_histogram(metric::HTTP_SERVER_REQUEST_DURATION)
+                .with_unit("s")
+                .with_description("Duration of HTTP server requests.")
+                .with_boundaries(DURATION_BUCKETS.to_vec())
+                .build(),
+            active: meter
+                .i64_up_down_counter(metric::HTTP_SERVER_ACTIVE_REQUESTS)
+                .with_unit("{request}")
+                .with_description("Number of active HTTP server requests.")
+                .build(),
+            request_size: meter
+                .u64_histogram(metric::HTTP_SERVER_REQUEST_BODY_SIZE)
+                .with_unit("By")
+                .with_description("Size of HTTP server request bodies.")
+                .with_boundaries(BODY_SIZE_BUCKETS.to_vec())
+                .build(),
+            response_size: meter
+                .u64_histogram(metric::HTTP_SERVER_RESPONSE_BODY_SIZE)
+                .with_unit("By")
+                .with_description("Size of HTTP server response bodies.")
+                .with_boundaries(BODY_SIZE_BUCKETS.to_vec())
+                .build(),
+        }
+    }
+}

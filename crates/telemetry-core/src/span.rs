@@ -1,0 +1,90 @@
+//! Telling the current span what the application knows.
+//!
+//! The current span is the one of OpenTelemetry's current context: the request's own, or the
+//! innermost `#[tracing::instrument]` span inside it. With no span current these do nothing.
+
+use std::borrow::Cow;
+use std::error::Error;
+
+use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::{Context, Key, KeyValue, Value};
+use opentelemetry_semantic_conventions::attribute;
+
+/// Sets an attribute; the value keeps its type (`i64`, `f64`, `bool`, string, arrays of them).
+pub fn set_attribute(key: impl Into<Key>, value: impl Into<Value>) {
+    Context::map_current(|cx| {
+        let span = cx.span();
+        if span.is_recording() {
+            span.set_attribute(KeyValue::new(key, value));
+        }
+    });
+}
+
+/// Adds a span event. (A `tracing` event becomes a log record instead.)
+pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>) {
+    Context::map_current(|cx| cx.span().add_event(name, attributes));
+}
+
+/// Marks the span as failed. `description` is for operators: no user's data.
+pub fn fail(description: impl Into<Cow<'static, str>>) {
+    Context::map_current(|cx| cx.span().set_status(Status::error(description)));
+}
+
+/// Records an error as an `exception` event and as `error.type`, and marks the span as failed.
+///
+/// `exception.message` is the error's own text, `exception.stacktrace` the chain of its sources.
+pub fn record_error(error: &(dyn Error + 'static), error_type: &'static str) {
+    Context::map_current(|cx| {
+        let span = cx.span();
+        if span.is_recording() {
+            span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type));
+            span.add_event("exception", Exception::new(error_type, error).attributes());
+            span.set_status(Status::error(error_type));
+        }
+    });
+}
+
+/// The current span's trace id and span id as lower-case hex; `None` without a valid span.
+pub fn ids() -> Option<(String, String)> {
+    Context::map_current(|cx| {
+        let span = cx.span();
+        let span_context = span.span_context();
+        span_context
+            .is_valid()
+            .then(|| (span_context.trace_id().to_string(), span_context.span_id().to_string()))
+    })
+}
+
+/// What an `exception` event says (semantic conventions, "Exceptions").
+#[derive(Debug, Clone)]
+pub(crate) struct Exception {
+    kind: Cow<'static, str>,
+    message: String,
+    chain: String,
+}
+
+impl Exception {
+    pub(crate) fn new(kind: impl Into<Cow<'static, str>>, error: &(dyn Error + 'static)) -> Self {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            chain.push_str("\ncaused by: ");
+            chain.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self { kind: kind.into(), message: error.to_string(), chain }
+    }
+
+    pub(crate) fn from_text(kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind: kind.into(), chain: message.clone(), message }
+    }
+
+    pub(crate) fn attributes(self) -> Vec<KeyValue> {
+        vec![
+            KeyValue::new(attribute::EXCEPTION_TYPE, self.kind),
+            KeyValue::new(attribute::EXCEPTION_MESSAGE, self.message),
+            KeyValue::new(attribute::EXCEPTION_STACKTRACE, self.chain),
+        ]
+    }
+}

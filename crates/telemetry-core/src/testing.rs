@@ -1,0 +1,399 @@
+//! Telemetry in memory, for tests: whole span trees compared by value (feature `testing`).
+//!
+//! Each test makes a [`TestTelemetry`] of its own, so tests run side by side.
+//!
+//! ```
+//! use opentelemetry::trace::{SpanKind, Tracer};
+//! use telemetry_core::opentelemetry;
+//! use telemetry_core::testing::{TestTelemetry, span};
+//!
+//! let telemetry = TestTelemetry::new();
+//! telemetry.tracer().in_span("outer", |_| {
+//!     telemetry.tracer().in_span("inner", |_| {
+//!         telemetry_core::span::set_attribute("order.quantity", 2_i64);
+//!     });
+//! });
+//! assert_eq!(
+//!     telemetry.trees(),
+//!     [span("outer", SpanKind::Internal)
+//!         .child(span("inner", SpanKind::Internal).attribute("order.quantity", 2_i64))]
+//! );
+//! ```
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry::trace::{SpanId, SpanKind, Status, TracerProvider};
+use opentelemetry::{KeyValue, Value};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanProcessor};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::baggage::BaggageAttributes;
+use crate::names::SCOPE;
+use crate::paths::PathPatterns;
+use crate::propagation::{Propagation, TraceContext};
+use crate::subscriber;
+use crate::telemetry::{Background, Inner, Telemetry};
+
+/// A [`Telemetry`] whose spans, logs and metrics stay in memory.
+pub struct TestTelemetry {
+    telemetry: Telemetry,
+    records: Arc<Records>,
+    loggers: SdkLoggerProvider,
+    reader: SharedReader,
+    // Kept for what they own: the tracer and the meter hold them weakly or not at all.
+    _meters: SdkMeterProvider,
+}
+
+impl TestTelemetry {
+    /// Everything sampled, `/health` excluded.
+    pub fn new() -> Self {
+        Self::with_sampler(Sampler::AlwaysOn)
+    }
+
+    /// With a sampler of one's own.
+    pub fn with_sampler(sampler: Sampler) -> Self {
+        let records = Arc::new(Records::default());
+        let tracers = SdkTracerProvider::builder()
+            .with_sampler(sampler)
+            .with_span_processor(BaggageAttributes)
+            .with_span_processor(Recorder(records.clone()))
+            .build();
+        let reader = SharedReader(Arc::new(ManualReader::builder().build()));
+        let meters = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        let loggers = SdkLoggerProvider::builder().with_log_processor(Recorder(records.clone())).build();
+        let telemetry = Telemetry::from_parts(Inner {
+            tracer: tracers.tracer(SCOPE),
+            meter: meters.meter(SCOPE),
+            propagation: Propagation::new(vec![
+                Box::new(TraceContext::new()),
+                Box::new(opentelemetry_sdk::propagation::BaggagePropagator::new()),
+            ]),
+            excluded_paths: PathPatterns::new(["/health"]),
+            is_enabled: true,
+            background: Background::on_current_runtime(),
+        });
+        Self { telemetry, records, loggers, reader, _meters: meters }
+    }
+
+    /// Makes `tracing` spans and events of this thread go here while the guard lives.
+    #[must_use]
+    pub fn collect_tracing(&self) -> DefaultGuard {
+        let subscriber = tracing_subscriber::registry()
+            .with(subscriber::spans(self.telemetry.tracer().clone()))
+            .with(subscriber::logs(&self.loggers, "trace"));
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    /// The finished spans, in the order they ended.
+    pub fn spans(&self) -> Vec<SpanData> {
+        self.records.spans().clone()
+    }
+
+    /// The finished spans as trees, siblings in the order they started. A span whose parent is not
+    /// here is a root.
+    pub fn trees(&self) -> Vec<SpanTree> {
+        let mut spans = self.spans();
+        spans.sort_by_key(|span| span.start_time);
+        let known: Vec<SpanId> = spans.iter().map(|span| span.span_context.span_id()).collect();
+        let (roots, rest): (Vec<_>, Vec<_>) =
+            spans.into_iter().partition(|span| !known.contains(&span.parent_span_id));
+        roots.iter().map(|root| SpanTree::build(root, &rest)).collect()
+    }
+
+    /// The log records so far: severity text, message, trace id and span id as hex.
+    pub fn logs(&self) -> Vec<SdkLogRecord> {
+        self.records.logs().clone()
+    }
+
+    /// Every series of the metrics so far.
+    pub fn metrics(&self) -> Vec<Series> {
+        let mut metrics = ResourceMetrics::default();
+        self.reader.0.collect(&mut metrics).expect("a manual reader of a live provider collects");
+        let mut series = Vec::new();
+        for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+            let (name, unit) = (metric.name(), metric.unit());
+            match metric.data() {
+                AggregatedMetrics::F64(data) => Series::read(name, unit, data, &mut series),
+                AggregatedMetrics::I64(data) => Series::read(name, unit, data, &mut series),
+                AggregatedMetrics::U64(data) => Series::read(name, unit, data, &mut series),
+            }
+        }
+        series
+    }
+
+    /// Panics when `canary` stands anywhere in what was recorded: names, attributes, events,
+    /// status descriptions, logs, metric attributes.
+    pub fn assert_absent(&self, canary: &str) {
+        for span in self.spans() {
+            let text = format!("{span:?}");
+            assert!(!text.contains(canary), "{canary:?} leaked into a span: {text}");
+        }
+        for record in self.logs() {
+            let text = format!("{record:?}");
+            assert!(!text.contains(canary), "{canary:?} leaked into a log record: {text}");
+        }
+        for series in self.metrics() {
+            let text = format!("{series:?}");
+            assert!(!text.contains(canary), "{canary:?} leaked into a metric: {text}");
+        }
+    }
+}
+
+impl Default for TestTelemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for TestTelemetry {
+    type Target = Telemetry;
+
+    fn deref(&self) -> &Telemetry {
+        &self.telemetry
+    }
+}
+
+/// A span and what is below it, without ids and times.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpanTree {
+    /// The span's name.
+    pub name: String,
+    /// Its kind.
+    pub kind: SpanKind,
+    /// Its status, with the description of an error.
+    pub status: Status,
+    /// Its attributes.
+    pub attributes: BTreeMap<String, Value>,
+    /// Its events: name and attributes.
+    pub events: Vec<(String, BTreeMap<String, Value>)>,
+    /// The spans whose parent it is, in the order they started.
+    pub children: Vec<SpanTree>,
+}
+
+/// A span to compare with: status unset, nothing in it.
+pub fn span(name: impl Into<String>, kind: SpanKind) -> SpanTree {
+    SpanTree {
+        name: name.into(),
+        kind,
+        status: Status::Unset,
+        attributes: BTreeMap::new(),
+        events: Vec::new(),
+        children: Vec::new(),
+    }
+}
+
+impl SpanTree {
+    /// With this status.
+    #[must_use]
+    pub fn status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// With this attribute.
+    #[must_use]
+    pub fn attribute(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.attributes.insert(key.into(), value.into());
+        self
+    }
+
+    /// With this event.
+    #[must_use]
+    pub fn event(mut self, name: impl Into<String>, attributes: impl IntoIterator<Item = KeyValue>) -> Self {
+        self.events.push((name.into(), to_map(attributes)));
+        self
+    }
+
+    /// With this span below it, after those already there.
+    #[must_use]
+    pub fn child(mut self, child: SpanTree) -> Self {
+        self.children.push(child);
+        self
+    }
+
+    /// Without these attributes, here and below: for those that differ from run to run, like ports.
+    #[must_use]
+    pub fn without(mut self, attributes: &[&str]) -> Self {
+        self.attributes.retain(|name, _| !attributes.contains(&name.as_str()));
+        self.children = self.children.into_iter().map(|child| child.without(attributes)).collect();
+        self
+    }
+
+    fn build(span: &SpanData, others: &[SpanData]) -> Self {
+        let is_child = |other: &&SpanData| {
+            other.parent_span_id == span.span_context.span_id()
+                && other.span_context.trace_id() == span.span_context.trace_id()
+        };
+        Self {
+            name: span.name.to_string(),
+            kind: span.span_kind.clone(),
+            status: span.status.clone(),
+            attributes: to_map(span.attributes.iter().cloned()),
+            events: span
+                .events
+                .iter()
+                .map(|event| (event.name.to_string(), to_map(event.attributes.iter().cloned())))
+                .collect(),
+            children: others.iter().filter(is_child).map(|child| Self::build(child, others)).collect(),
+        }
+    }
+}
+
+fn to_map(attributes: impl IntoIterator<Item = KeyValue>) -> BTreeMap<String, Value> {
+    attributes.into_iter().map(|attribute| (attribute.key.to_string(), attribute.value)).collect()
+}
+
+/// One series of a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// The instrument's name.
+    pub name: String,
+    /// Its unit.
+    pub unit: String,
+    /// What tells this series from the metric's others.
+    pub attributes: BTreeMap<String, Value>,
+    /// How often a histogram was recorded to; 1 for the other kinds.
+    pub count: u64,
+    /// A histogram's sum, a counter's or a gauge's value.
+    pub value: f64,
+}
+
+impl Series {
+    fn read<T: Copy + ToF64>(name: &str, unit: &str, data: &MetricData<T>, series: &mut Vec<Self>) {
+        let mut add = |attributes: &mut dyn Iterator<Item = &KeyValue>, count: u64, value: f64| {
+            series.push(Self {
+                name: name.to_owned(),
+                unit: unit.to_owned(),
+                attributes: to_map(attributes.cloned()),
+                count,
+                value,
+            });
+        };
+        match data {
+            MetricData::Gauge(gauge) => {
+                for point in gauge.data_points() {
+                    add(&mut point.attributes(), 1, point.value().to_f64());
+                }
+            }
+            MetricData::Sum(sum) => {
+                for point in sum.data_points() {
+                    add(&mut point.attributes(), 1, point.value().to_f64());
+                }
+            }
+            MetricData::Histogram(histogram) => {
+                for point in histogram.data_points() {
+                    add(&mut point.attributes(), point.count(), point.sum().to_f64());
+                }
+            }
+            MetricData::ExponentialHistogram(histogram) => {
+                for point in histogram.data_points() {
+                    add(&mut point.attributes(), point.count() as u64, point.sum().to_f64());
+                }
+            }
+        }
+    }
+}
+
+trait ToF64 {
+    fn to_f64(self) -> f64;
+}
+
+impl ToF64 for f64 {
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+impl ToF64 for i64 {
+    fn to_f64(self) -> f64 {
+        self as f64
+    }
+}
+
+impl ToF64 for u64 {
+    fn to_f64(self) -> f64 {
+        self as f64
+    }
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    spans: Mutex<Vec<SpanData>>,
+    logs: Mutex<Vec<SdkLogRecord>>,
+}
+
+impl Records {
+    fn spans(&self) -> MutexGuard<'_, Vec<SpanData>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn logs(&self) -> MutexGuard<'_, Vec<SdkLogRecord>> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps each span and log record as it ends.
+#[derive(Debug)]
+struct Recorder(Arc<Records>);
+
+impl SpanProcessor for Recorder {
+    fn on_start(&self, _span: &mut opentelemetry_sdk::trace::Span, _cx: &opentelemetry::Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        self.0.spans().push(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+impl LogProcessor for Recorder {
+    fn emit(&self, record: &mut SdkLogRecord, _scope: &opentelemetry::InstrumentationScope) {
+        self.0.logs().push(record.clone());
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// A manual reader that the provider and the test share.
+#[derive(Clone, Debug)]
+struct SharedReader(Arc<ManualReader>);
+
+impl MetricReader for SharedReader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}
