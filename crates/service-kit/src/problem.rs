@@ -17,6 +17,8 @@ use utoipa::ToSchema;
 
 /// The codes that any service may answer with; a service's own stand in its `error.rs`.
 pub mod code {
+    /// 4xx: refused before any handler saw it, for a reason that only the status tells.
+    pub const INVALID_REQUEST: &str = "invalid_request";
     /// 400: the body is not the JSON this path takes.
     pub const INVALID_JSON: &str = "invalid_json";
     /// 400: the query string is not what this path takes.
@@ -169,8 +171,12 @@ impl ResponseError for Problem {
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
         }
-        let response = response.body(serde_json::to_vec(&self.document()).expect("strings and JSON values are JSON"));
-        response.extensions_mut().insert(ErrorType { code: self.code });
+        let mut response = response.body(serde_json::to_vec(&self.document()).expect("strings and JSON values are JSON"));
+        let error_type = ErrorType::new(self.code);
+        response.extensions_mut().insert(match self.source() {
+            Some(cause) => error_type.caused_by(cause),
+            None => error_type,
+        });
         response
     }
 }
