@@ -29,14 +29,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServerHandle, Service as _, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, HttpServer, ResponseError as _, web};
+use actix_web::{HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
 use diesel_migrations::EmbeddedMigrations;
 use telemetry_core::Telemetry;
 use telemetry_core::config::Env;
+use telemetry_core::server::ServerBody;
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::SwaggerUi;
@@ -180,6 +181,7 @@ pub(crate) fn drain_timeout(total: Duration) -> Duration {
 }
 
 /// What is around the routes of every service.
+#[derive(Clone)]
 struct Surroundings {
     telemetry: Telemetry,
     database: Database,
@@ -191,8 +193,13 @@ struct Surroundings {
 fn bind<F, I, B>(config: &ServerConfig, stopping: Stopping, application: F) -> anyhow::Result<App>
 where
     F: Fn() -> actix_web::App<I> + Send + Clone + 'static,
-    I: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<B>, Error = actix_web::Error, InitError = ()>
-        + 'static,
+    I: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = actix_web::Error,
+            InitError = (),
+        > + 'static,
     B: MessageBody + 'static,
 {
     let address = config.address();
@@ -216,7 +223,7 @@ fn assemble<S: Service>(
     impl ServiceFactory<
         ServiceRequest,
         Config = (),
-        Response = ServiceResponse<impl MessageBody + 'static>,
+        Response = ServiceResponse<ServerBody<BoxBody>>,
         Error = actix_web::Error,
         InitError = (),
     > + use<S>,
@@ -238,19 +245,17 @@ fn assemble<S: Service>(
         .split_for_parts();
     openapi::complete(&mut document);
     let known_paths = Rc::new(KnownPaths::of(&document));
-    app.service(
-        SwaggerUi::new("/docs/{_:.*}").url(openapi::PATH, document),
-    )
-    .default_service(web::to(move |request: HttpRequest| {
-        let problem = known_paths.refuse(&request);
-        async move { Err::<HttpResponse, _>(problem) }
-    }))
-    .wrap(cors(&around.cors_allowed_origins))
-    .wrap_fn(|request, next| {
-        let answer = next.call(request);
-        async move { answer.await.map(fallback::with_document) }
-    })
-    .wrap(around.telemetry.server())
+    app.service(SwaggerUi::new("/docs/{_:.*}").url(openapi::PATH, document))
+        .default_service(web::to(move |request: HttpRequest| {
+            let problem = known_paths.refuse(&request);
+            async move { Err::<HttpResponse, _>(problem) }
+        }))
+        .wrap(cors(&around.cors_allowed_origins))
+        .wrap_fn(|request, next| {
+            let answer = next.call(request);
+            async move { answer.await.map(fallback::with_document) }
+        })
+        .wrap(around.telemetry.server())
 }
 
 /// Named origins only: an answer to any origin would let every page on the web read it.

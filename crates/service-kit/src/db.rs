@@ -3,6 +3,7 @@
 //! One set of diesel queries runs on both, over [`Connection`]. What the queries may use is what both
 //! have: text, integers, booleans, timestamps; `RETURNING`; transactions.
 
+#[expect(missing_docs, reason = "MultiConnection derives public types without documentation")]
 mod connection;
 mod error;
 mod migrations;
@@ -16,7 +17,7 @@ use telemetry_core::Telemetry;
 use telemetry_core::config::Env;
 use telemetry_core::db::{Pool, PoolOptions};
 
-pub use self::connection::{Connection, Manager, MultiBackend};
+pub use self::connection::{AnyConnection as Connection, Manager, MultiBackend};
 pub use self::error::DatabaseError;
 pub use self::url::{DatabaseUrl, InvalidDatabaseUrl};
 
@@ -78,11 +79,18 @@ impl Database {
     /// Where the pools cannot be set up.
     pub fn open(config: &DatabaseConfig, telemetry: &Telemetry) -> anyhow::Result<Self> {
         let pool = |name: &str, max_size| {
-            let options = PoolOptions { name: name.to_owned(), max_size, min_idle: Some(0), acquire_timeout: ACQUIRE_TIMEOUT };
+            let options = PoolOptions {
+                name: name.to_owned(),
+                max_size,
+                min_idle: Some(0),
+                acquire_timeout: ACQUIRE_TIMEOUT,
+            };
             telemetry.pool(Manager::new(config.url.clone()), config.url.described(), options)
         };
         match &config.url {
-            DatabaseUrl::Sqlite(_) => Ok(Self { read: pool("read", READ_CONNECTIONS)?, write: pool("write", 1)? }),
+            DatabaseUrl::Sqlite(_) => {
+                Ok(Self { read: pool("read", READ_CONNECTIONS)?, write: pool("write", 1)? })
+            }
             DatabaseUrl::Postgres(_) => {
                 let both = pool("main", READ_CONNECTIONS)?;
                 Ok(Self { read: both.clone(), write: both })

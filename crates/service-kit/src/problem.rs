@@ -68,14 +68,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with this status. `code` is stable API; `detail` is a sentence without input in it.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-            extensions: Map::new(),
-            headers: Vec::new(),
-            cause: None,
-        }
+        Self { status, code, detail: detail.into(), extensions: Map::new(), headers: Vec::new(), cause: None }
     }
 
     /// 401, with the challenge that it must carry (RFC 9110, 11.6.1).
@@ -171,7 +164,8 @@ impl ResponseError for Problem {
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
         }
-        let mut response = response.body(serde_json::to_vec(&self.document()).expect("strings and JSON values are JSON"));
+        let mut response =
+            response.body(serde_json::to_vec(&self.document()).expect("strings and JSON values are JSON"));
         let error_type = ErrorType::new(self.code);
         response.extensions_mut().insert(match self.source() {
             Some(cause) => error_type.caused_by(cause),
@@ -241,6 +235,10 @@ pub struct ProblemDocument {
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
+    use actix_web::{App, web};
+    use telemetry_core::opentelemetry::KeyValue;
+    use telemetry_core::testing::TestTelemetry;
 
     use super::*;
 
@@ -253,7 +251,7 @@ mod tests {
     async fn a_problem_is_written_as_the_standard_has_it() {
         let problem = Problem::new(StatusCode::CONFLICT, "out_of_stock", "Not enough of it is left.")
             .with_extension("available", 3);
-        assert_eq!(problem.error_response().headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+        assert_eq!(problem.error_response().headers().get(header::CONTENT_TYPE).unwrap(), MEDIA_TYPE);
         assert_eq!(
             written(&problem).await,
             serde_json::json!({
@@ -270,15 +268,38 @@ mod tests {
     #[actix_web::test]
     async fn the_cause_stays_here() {
         let problem = Problem::internal(std::io::Error::other("password authentication failed for user app"));
-        assert_eq!(Chain(&problem).to_string(), "Something went wrong here.: password authentication failed for user app");
+        assert_eq!(
+            Chain(&problem).to_string(),
+            "Something went wrong here.: password authentication failed for user app"
+        );
         assert!(!written(&problem).await.to_string().contains("password"));
     }
 
-    #[test]
-    fn the_code_reaches_the_span_through_the_extensions() {
-        let response = Problem::unavailable("gateway_unavailable", "The gateway gives no answer.").error_response();
-        assert_eq!(response.extensions().get::<ErrorType>().map(|error| error.code), Some("gateway_unavailable"));
-        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    #[actix_web::test]
+    async fn a_failure_of_ours_is_on_the_span_with_its_code_and_cause() {
+        let telemetry = TestTelemetry::new();
+        let app = init_service(App::new().wrap(telemetry.server()).route(
+            "/",
+            web::to(async || {
+                let cause = std::io::Error::other("connection refused");
+                Err::<HttpResponse, _>(
+                    Problem::unavailable("gateway_unavailable", "No answer.").caused_by(cause),
+                )
+            }),
+        ))
+        .await;
+        let response = call_service(&app, TestRequest::default().to_request()).await;
+        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "1");
+        let document: ProblemDocument = read_body_json(response).await;
+        let span = telemetry.spans().remove(0);
+        assert_eq!(document.trace_id, Some(span.span_context.trace_id().to_string()));
+        assert!(span.attributes.contains(&KeyValue::new("error.type", "gateway_unavailable")), "{span:?}");
+        let exception = &span.events[0];
+        assert_eq!(exception.name, "exception");
+        assert!(
+            exception.attributes.contains(&KeyValue::new("exception.message", "connection refused")),
+            "{exception:?}"
+        );
     }
 
     #[test]

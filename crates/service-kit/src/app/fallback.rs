@@ -51,7 +51,9 @@ fn methods(item: &PathItem) -> Vec<&'static str> {
 }
 
 /// Gives an error answer that has no problem document one; its headers (`Allow`, CORS) stay.
-pub(super) fn with_document<B: MessageBody + 'static>(response: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
+pub(super) fn with_document<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || is_problem(response.headers().get(header::CONTENT_TYPE)) {

@@ -20,7 +20,8 @@ pub(super) fn complete(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     components.schemas.insert(ProblemDocument::name().into_owned(), ProblemDocument::schema());
     components.add_security_scheme("user_token", bearer("The access token that a login gave."));
-    components.add_security_scheme("service_token", bearer("The token that one service makes to call another."));
+    components
+        .add_security_scheme("service_token", bearer("The token that one service makes to call another."));
     for item in document.paths.paths.values_mut() {
         add_problem(item);
     }
@@ -35,7 +36,8 @@ fn add_problem(item: &mut PathItem) {
     let operations =
         [&mut item.get, &mut item.head, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
     for operation in operations.into_iter().flatten() {
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemDocument::name()))).build();
+        let content =
+            ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemDocument::name()))).build();
         let response = ResponseBuilder::new()
             .description("A problem document: what went wrong, as a stable code and a sentence.")
             .content(problem::MEDIA_TYPE, content)

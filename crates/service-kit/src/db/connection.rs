@@ -8,9 +8,10 @@ use diesel::{Connection as _, ConnectionError, PgConnection, SqliteConnection};
 
 use super::DatabaseUrl;
 
-/// A connection to either database.
+/// A connection to either database; [`crate::db::Connection`] to everyone else. (The derive brings
+/// diesel's own `Connection` into scope here.)
 #[derive(diesel::MultiConnection)]
-pub enum Connection {
+pub enum AnyConnection {
     /// To a file.
     Sqlite(SqliteConnection),
     /// To a server.
@@ -23,7 +24,7 @@ pub enum Connection {
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
      PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;";
 
-impl Connection {
+impl AnyConnection {
     /// Connects; with SQLite, creates the file and its folder where they are missing.
     ///
     /// # Errors
@@ -37,9 +38,8 @@ impl Connection {
 }
 
 fn open_sqlite(file: &Path) -> Result<SqliteConnection, ConnectionError> {
-    let bad = |what: &dyn std::fmt::Display| {
-        ConnectionError::BadConnection(format!("{}: {what}", file.display()))
-    };
+    let bad =
+        |what: &dyn std::fmt::Display| ConnectionError::BadConnection(format!("{}: {what}", file.display()));
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| bad(&error))?;
     }
@@ -62,18 +62,18 @@ impl Manager {
 }
 
 impl ManageConnection for Manager {
-    type Connection = Connection;
+    type Connection = AnyConnection;
     type Error = diesel::r2d2::Error;
 
-    fn connect(&self) -> Result<Connection, diesel::r2d2::Error> {
-        Connection::open(&self.url).map_err(diesel::r2d2::Error::ConnectionError)
+    fn connect(&self) -> Result<AnyConnection, diesel::r2d2::Error> {
+        AnyConnection::open(&self.url).map_err(diesel::r2d2::Error::ConnectionError)
     }
 
-    fn is_valid(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {
+    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), diesel::r2d2::Error> {
         connection.ping().map_err(diesel::r2d2::Error::QueryError)
     }
 
-    fn has_broken(&self, connection: &mut Connection) -> bool {
+    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
         // A transaction that was left open would swallow the next user's writes.
         std::thread::panicking() || connection.is_broken()
     }

@@ -15,9 +15,8 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(4317)";
 pub(super) fn run(url: &DatabaseUrl, migrations: EmbeddedMigrations) -> anyhow::Result<Vec<String>> {
     match Connection::open(url).context("connecting")? {
         // Takes the write lock before it looks what is pending.
-        Connection::Sqlite(mut connection) => {
-            connection.immediate_transaction(|connection| names(connection.run_pending_migrations(migrations)))
-        }
+        Connection::Sqlite(mut connection) => connection
+            .immediate_transaction(|connection| names(connection.run_pending_migrations(migrations))),
         Connection::Postgres(mut connection) => connection.transaction(|connection| {
             diesel::sql_query(LOCK).execute(connection)?;
             names(connection.run_pending_migrations(migrations))

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use telemetry_core::db::Database;
 use url::Url;
 
 /// A database to connect to. Its `Debug` text has no password in it.
@@ -37,6 +38,24 @@ impl DatabaseUrl {
     pub fn sqlite(file: impl Into<PathBuf>) -> Self {
         Self::Sqlite(file.into())
     }
+
+    /// As spans and metrics name it.
+    pub(super) fn described(&self) -> Database {
+        match self {
+            Self::Sqlite(file) => Database {
+                system: "sqlite",
+                namespace: file.display().to_string(),
+                address: None,
+                port: None,
+            },
+            Self::Postgres(url) => Database {
+                system: "postgresql",
+                namespace: url.path().trim_matches('/').to_owned(),
+                address: url.host_str().map(str::to_owned),
+                port: url.port(),
+            },
+        }
+    }
 }
 
 impl FromStr for DatabaseUrl {
@@ -46,7 +65,9 @@ impl FromStr for DatabaseUrl {
         if let Some(file) = text.strip_prefix("sqlite://") {
             return match file {
                 "" | "/" => Err(InvalidDatabaseUrl::NoFile),
-                file if file.starts_with(":memory:") || file.starts_with("file:") => Err(InvalidDatabaseUrl::InMemory),
+                file if file.starts_with(":memory:") || file.starts_with("file:") => {
+                    Err(InvalidDatabaseUrl::InMemory)
+                }
                 file if file.ends_with('/') => Err(InvalidDatabaseUrl::NoFile),
                 file => Ok(Self::Sqlite(Path::new(file).to_owned())),
             };

@@ -36,7 +36,16 @@ pub struct Call {
 impl Call {
     pub(super) fn new(peer: Peer, method: Method, template: &'static str, idempotent: bool) -> Self {
         let timeout = peer.inner.config.timeout;
-        Self { peer, method, template, parameters: Vec::new(), body: None, user_id: None, idempotent, timeout }
+        Self {
+            peer,
+            method,
+            template,
+            parameters: Vec::new(),
+            body: None,
+            user_id: None,
+            idempotent,
+            timeout,
+        }
     }
 
     /// Stands for the next `{name}` of the template.

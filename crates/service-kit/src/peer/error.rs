@@ -97,7 +97,9 @@ impl PeerError {
     /// The peer's own code, where it gave one.
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Rejected { code, .. } | Self::Failed { code, .. } | Self::Unavailable { code, .. } => Some(code),
+            Self::Rejected { code, .. } | Self::Failed { code, .. } | Self::Unavailable { code, .. } => {
+                Some(code)
+            }
             Self::Unreachable { .. }
             | Self::Interrupted { .. }
             | Self::Timeout { .. }

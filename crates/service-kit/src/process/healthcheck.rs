@@ -13,10 +13,12 @@ const TIMEOUT: Duration = Duration::from_millis(2500);
 /// Succeeds where the service at this address answers that it is ready.
 pub(super) fn ask(address: SocketAddr) -> anyhow::Result<()> {
     let address = SocketAddr::new(reachable(address.ip()), address.port());
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).with_context(|| format!("connecting to {address}"))?;
+    let mut stream =
+        TcpStream::connect_timeout(&address, TIMEOUT).with_context(|| format!("connecting to {address}"))?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").context("asking /ready")?;
+    write!(stream, "GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+        .context("asking /ready")?;
     let mut start = [0; "HTTP/1.1 200".len()];
     stream.read_exact(&mut start).context("reading the answer of /ready")?;
     anyhow::ensure!(start == *b"HTTP/1.1 200", "not ready: {}", String::from_utf8_lossy(&start));

@@ -52,7 +52,10 @@ struct Stopped {
     in_time: bool,
 }
 
-async fn start_and_run<S: Service>(settings: Settings<S>, telemetry: &TelemetryGuard) -> anyhow::Result<Stopped> {
+async fn start_and_run<S: Service>(
+    settings: Settings<S>,
+    telemetry: &TelemetryGuard,
+) -> anyhow::Result<Stopped> {
     let total = settings.server.shutdown_timeout;
     // From here on a signal waits for us instead of ending the process.
     let mut terminate = signal(SignalKind::terminate())?;
