@@ -125,7 +125,11 @@ pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretStr
     };
     let Some(given) = given.map(SecretString::from) else {
         if !development {
-            env.reject(name, "", &format!("a secret of {SECRET_MIN_BYTES} bytes or more (or {file_variable})"));
+            env.reject(
+                name,
+                "",
+                &format!("a secret of {SECRET_MIN_BYTES} bytes or more (or {file_variable})"),
+            );
         }
         return development_default.into();
     };
@@ -134,7 +138,9 @@ pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretStr
         env.reject(
             name,
             "",
-            &format!("a secret of its own of {SECRET_MIN_BYTES} bytes or more where ENVIRONMENT is not development"),
+            &format!(
+                "a secret of its own of {SECRET_MIN_BYTES} bytes or more where ENVIRONMENT is not development"
+            ),
         );
     }
     given
@@ -206,8 +212,7 @@ mod tests {
     fn a_secret_may_come_from_a_file() {
         let path = std::env::temp_dir().join(format!("service-kit-secret-{}", uuid::Uuid::now_v7()));
         std::fs::write(&path, "from a file, long enough for production\n").unwrap();
-        let mut env =
-            Env::of([("ENVIRONMENT", "production"), ("JWT_SECRET_FILE", path.to_str().unwrap())]);
+        let mut env = Env::of([("ENVIRONMENT", "production"), ("JWT_SECRET_FILE", path.to_str().unwrap())]);
         let read = secret(&mut env, "JWT_SECRET", DEFAULT);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read.expose_secret(), "from a file, long enough for production");

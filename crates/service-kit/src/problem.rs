@@ -17,6 +17,8 @@ use utoipa::ToSchema;
 
 /// The codes that any service may answer with; a service's own stand in its `error.rs`.
 pub mod code {
+    /// 4xx: refused before any handler saw it, for a reason that only the status tells.
+    pub const INVALID_REQUEST: &str = "invalid_request";
     /// 400: the body is not the JSON this path takes.
     pub const INVALID_JSON: &str = "invalid_json";
     /// 400: the query string is not what this path takes.
@@ -66,30 +68,13 @@ pub struct Problem {
 impl Problem {
     /// A problem with this status. `code` is stable API; `detail` is a sentence without input in it.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-            extensions: Map::new(),
-            headers: Vec::new(),
-            cause: None,
-        }
+        Self { status, code, detail: detail.into(), extensions: Map::new(), headers: Vec::new(), cause: None }
     }
 
     /// 401, with the challenge that it must carry (RFC 9110, 11.6.1).
     pub fn unauthorized(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-    }
-
-    /// 422 for fields that break a rule.
-    pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
-        let errors = errors
-            .into_iter()
-            .map(|error| serde_json::json!({ "field": error.field, "detail": error.detail }))
-            .collect();
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_FAILED, "Some fields break a rule.")
-            .with_extension("errors", Value::Array(errors))
     }
 
     /// 500 for what should not have happened. The caller learns nothing of `cause`.
@@ -169,8 +154,13 @@ impl ResponseError for Problem {
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
         }
-        let response = response.body(serde_json::to_vec(&self.document()).expect("strings and JSON values are JSON"));
-        response.extensions_mut().insert(ErrorType { code: self.code });
+        let mut response =
+            response.body(serde_json::to_vec(&self.document()).expect("strings and JSON values are JSON"));
+        let error_type = ErrorType::new(self.code);
+        response.extensions_mut().insert(match self.source() {
+            Some(cause) => error_type.caused_by(cause),
+            None => error_type,
+        });
         response
     }
 }
@@ -190,19 +180,45 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// A field that breaks a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// The field's name in the request.
-    pub field: &'static str,
-    /// The rule; never what was sent.
-    pub detail: String,
+/// Collects every field that breaks a rule, so that a caller learns all of them at once.
+///
+/// ```
+/// # use service_kit::Problem;
+/// use service_kit::problem::InvalidFields;
+///
+/// # fn example(quantity: &str, product: &str) -> Result<(u32, u64), Problem> {
+/// let mut invalid = InvalidFields::default();
+/// let quantity = invalid.check("quantity", quantity.parse::<u32>());
+/// let product = invalid.check("product", product.parse::<u64>());
+/// let (Some(quantity), Some(product)) = (quantity, product) else {
+///     return Err(invalid.into());
+/// };
+/// # Ok((quantity, product))
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct InvalidFields {
+    errors: Vec<Value>,
 }
 
-impl FieldError {
-    /// The rule that `field` breaks.
-    pub fn new(field: &'static str, rule: impl fmt::Display) -> Self {
-        Self { field, detail: rule.to_string() }
+impl InvalidFields {
+    /// The value, or a note of the rule that `field` breaks. The error's text is the rule, and is shown
+    /// to the caller: it must not repeat what was sent.
+    pub fn check<T, E: fmt::Display>(&mut self, field: &'static str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|rule| self.add(field, rule)).ok()
+    }
+
+    /// Notes a rule that `field` breaks.
+    pub fn add(&mut self, field: &'static str, rule: impl fmt::Display) {
+        self.errors.push(serde_json::json!({ "field": field, "detail": rule.to_string() }));
+    }
+}
+
+/// 422, with `errors` naming each field and its rule.
+impl From<InvalidFields> for Problem {
+    fn from(invalid: InvalidFields) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_FAILED, "Some fields break a rule.")
+            .with_extension("errors", invalid.errors)
     }
 }
 
@@ -235,6 +251,10 @@ pub struct ProblemDocument {
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
+    use actix_web::{App, web};
+    use telemetry_core::opentelemetry::KeyValue;
+    use telemetry_core::testing::TestTelemetry;
 
     use super::*;
 
@@ -247,7 +267,7 @@ mod tests {
     async fn a_problem_is_written_as_the_standard_has_it() {
         let problem = Problem::new(StatusCode::CONFLICT, "out_of_stock", "Not enough of it is left.")
             .with_extension("available", 3);
-        assert_eq!(problem.error_response().headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+        assert_eq!(problem.error_response().headers().get(header::CONTENT_TYPE).unwrap(), MEDIA_TYPE);
         assert_eq!(
             written(&problem).await,
             serde_json::json!({
@@ -264,15 +284,38 @@ mod tests {
     #[actix_web::test]
     async fn the_cause_stays_here() {
         let problem = Problem::internal(std::io::Error::other("password authentication failed for user app"));
-        assert_eq!(Chain(&problem).to_string(), "Something went wrong here.: password authentication failed for user app");
+        assert_eq!(
+            Chain(&problem).to_string(),
+            "Something went wrong here.: password authentication failed for user app"
+        );
         assert!(!written(&problem).await.to_string().contains("password"));
     }
 
-    #[test]
-    fn the_code_reaches_the_span_through_the_extensions() {
-        let response = Problem::unavailable("gateway_unavailable", "The gateway gives no answer.").error_response();
-        assert_eq!(response.extensions().get::<ErrorType>().map(|error| error.code), Some("gateway_unavailable"));
-        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    #[actix_web::test]
+    async fn a_failure_of_ours_is_on_the_span_with_its_code_and_cause() {
+        let telemetry = TestTelemetry::new();
+        let app = init_service(App::new().wrap(telemetry.server()).route(
+            "/",
+            web::to(async || {
+                let cause = std::io::Error::other("connection refused");
+                Err::<HttpResponse, _>(
+                    Problem::unavailable("gateway_unavailable", "No answer.").caused_by(cause),
+                )
+            }),
+        ))
+        .await;
+        let response = call_service(&app, TestRequest::default().to_request()).await;
+        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "1");
+        let document: ProblemDocument = read_body_json(response).await;
+        let span = telemetry.spans().remove(0);
+        assert_eq!(document.trace_id, Some(span.span_context.trace_id().to_string()));
+        assert!(span.attributes.contains(&KeyValue::new("error.type", "gateway_unavailable")), "{span:?}");
+        let exception = &span.events[0];
+        assert_eq!(exception.name, "exception");
+        assert!(
+            exception.attributes.contains(&KeyValue::new("exception.message", "connection refused")),
+            "{exception:?}"
+        );
     }
 
     #[test]

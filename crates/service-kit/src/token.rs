@@ -144,7 +144,10 @@ fn service_caller(request: &HttpRequest) -> Result<ServiceCaller, Problem> {
         .app_data::<web::Data<ServiceTokens>>()
         .expect("the application around every service has its ServiceTokens");
     let token = bearer(request).ok_or_else(|| {
-        Problem::unauthorized(code::MISSING_SERVICE_TOKEN, "This path is for other services: it needs a service token.")
+        Problem::unauthorized(
+            code::MISSING_SERVICE_TOKEN,
+            "This path is for other services: it needs a service token.",
+        )
     })?;
     tokens.check(token).map_err(|error| {
         Problem::unauthorized(code::INVALID_SERVICE_TOKEN, format!("The service token was refused: {error}."))
@@ -185,7 +188,8 @@ mod tests {
     }
 
     fn forge(header: &Header, exp: i64, secret: &[u8]) -> String {
-        let claims = Claims { iss: "order-service".into(), aud: "user-service".into(), sub: String::new(), exp };
+        let claims =
+            Claims { iss: "order-service".into(), aud: "user-service".into(), sub: String::new(), exp };
         jsonwebtoken::encode(header, &claims, &EncodingKey::from_secret(secret)).unwrap()
     }
 
@@ -226,7 +230,8 @@ mod tests {
     #[test]
     fn the_bearer_scheme_is_read_in_any_case_and_no_other_scheme_is() {
         let read = |value: &str| {
-            let request = TestRequest::default().insert_header((header::AUTHORIZATION, value)).to_http_request();
+            let request =
+                TestRequest::default().insert_header((header::AUTHORIZATION, value)).to_http_request();
             bearer(&request).map(str::to_owned)
         };
         assert_eq!(read("Bearer abc").as_deref(), Some("abc"));

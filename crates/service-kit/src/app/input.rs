@@ -44,7 +44,11 @@ fn json_problem(error: &JsonPayloadError, limit: usize) -> Problem {
             "The body must be JSON and say so: Content-Type: application/json.",
         ),
         JsonPayloadError::Deserialize(error) => invalid_json(error),
-        _ => Problem::new(StatusCode::BAD_REQUEST, code::INVALID_BODY, "The body could not be read to its end."),
+        _ => Problem::new(
+            StatusCode::BAD_REQUEST,
+            code::INVALID_BODY,
+            "The body could not be read to its end.",
+        ),
     }
 }
 
@@ -56,7 +60,9 @@ fn invalid_json(error: &serde_json::Error) -> Problem {
             expectation(text.strip_suffix(&place).unwrap_or(&text))
         }
         serde_json::error::Category::Eof => "the JSON ends too early".to_owned(),
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "this is not JSON".to_owned(),
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+            "this is not JSON".to_owned()
+        }
     };
     Problem::new(
         StatusCode::BAD_REQUEST,
@@ -74,7 +80,11 @@ fn query_problem(error: &QueryPayloadError) -> Problem {
 }
 
 fn path_problem(_: &PathError) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, code::INVALID_PATH, "A part of the path does not have the form it takes here.")
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        code::INVALID_PATH,
+        "A part of the path does not have the form it takes here.",
+    )
 }
 
 /// What serde expected, out of its text, without what it found.
@@ -87,7 +97,8 @@ fn expectation(text: &str) -> String {
             return format!("{ours}{field}`");
         }
     }
-    let found = ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant `", "unknown field `"];
+    let found =
+        ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant `", "unknown field `"];
     if found.iter().any(|found| text.starts_with(found))
         && let Some((_, expected)) = text.rsplit_once(", expected ")
     {
@@ -138,6 +149,9 @@ mod tests {
         ] {
             assert!(!detail(json).contains("hunter2"), "{json} -> {}", detail(json));
         }
-        assert_eq!(expectation("hunter2, expected a better one"), "a value does not have the form it takes here");
+        assert_eq!(
+            expectation("hunter2, expected a better one"),
+            "a value does not have the form it takes here"
+        );
     }
 }

@@ -1,0 +1,101 @@
+//! `tracing` in the application: its spans join the trace, its events are log records in it.
+
+use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
+use telemetry_core::testing::{TestTelemetry, span};
+use telemetry_core::{context, opentelemetry};
+
+#[tracing::instrument(name = "create_order", skip_all, fields(order.quantity = quantity))]
+async fn create_order(quantity: i64, password: &str) {
+    let _ = password;
+    telemetry_core::span::set_attribute("order.amount", 1250_i64);
+    tokio::task::yield_now().await;
+    tracing::info!(order.id = "o-1", "order placed");
+    context::blocking(|| {
+        let _span = tracing::info_span!("inside").entered();
+    })
+    .await;
+}
+
+#[tracing::instrument(err)]
+fn refuse() -> Result<(), std::fmt::Error> {
+    Err(std::fmt::Error)
+}
+
+#[tokio::test]
+async fn spans_nest_either_way_round_and_keep_types() {
+    let telemetry = TestTelemetry::new();
+    let _tracing = telemetry.collect_tracing();
+    let cx = Context::new().with_span(telemetry.tracer().start("GET /orders"));
+    opentelemetry::context::FutureExt::with_context(create_order(2, "hunter2"), cx.clone()).await;
+    cx.span().end();
+    assert_eq!(
+        telemetry.trees(),
+        [span("GET /orders", SpanKind::Internal).child(
+            span("create_order", SpanKind::Internal)
+                .attribute("order.quantity", 2_i64)
+                .attribute("order.amount", 1250_i64)
+        )]
+    );
+    telemetry.assert_absent("hunter2");
+}
+
+#[tokio::test]
+async fn an_event_is_a_log_record_of_the_current_span_and_no_span_event() {
+    let telemetry = TestTelemetry::new();
+    let _tracing = telemetry.collect_tracing();
+    create_order(1, "").await;
+    let [record] = telemetry.logs().try_into().expect("one record");
+    let [span] = telemetry.spans().try_into().expect("one span");
+    let trace = record.trace_context().expect("the record knows its trace");
+    assert_eq!(trace.trace_id, span.span_context.trace_id());
+    assert_eq!(trace.span_id, span.span_context.span_id());
+    assert!(span.events.is_empty());
+}
+
+#[test]
+fn instrument_err_marks_the_span_as_failed() {
+    let telemetry = TestTelemetry::new();
+    let _tracing = telemetry.collect_tracing();
+    refuse().unwrap_err();
+    let [tree] = telemetry.trees().try_into().expect("one tree");
+    assert!(matches!(tree.status, Status::Error { .. }), "{tree:?}");
+}
+
+#[test]
+fn the_export_paths_own_spans_and_events_are_not_exported() {
+    let telemetry = TestTelemetry::new();
+    let _tracing = telemetry.collect_tracing();
+    let _span = tracing::info_span!(target: "hyper::client", "connect").entered();
+    tracing::error!(target: "opentelemetry_sdk", "exporting");
+    tracing::error!(target: "reqwest::connect", "exporting");
+    drop(_span);
+    assert!(telemetry.spans().is_empty());
+    assert!(telemetry.logs().is_empty());
+}
+
+#[test]
+fn an_error_has_its_chain_and_a_safe_status() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot store the order")]
+    struct StoreError(#[source] std::io::Error);
+    let telemetry = TestTelemetry::new();
+    telemetry.tracer().in_span("store", |_| {
+        let error = StoreError(std::io::Error::other("disk full"));
+        telemetry_core::span::record_error(&error, "store_failed");
+    });
+    assert_eq!(
+        telemetry.trees(),
+        [span("store", SpanKind::Internal)
+            .status(Status::error("store_failed"))
+            .attribute("error.type", "store_failed")
+            .event(
+                "exception",
+                [
+                    KeyValue::new("exception.type", "store_failed"),
+                    KeyValue::new("exception.message", "cannot store the order"),
+                    KeyValue::new("exception.stacktrace", "cannot store the order\ncaused by: disk full"),
+                ]
+            )]
+    );
+}
