@@ -1,0 +1,3 @@
+use opentelemetry_sdk::trace::SpanData;
+use serde_json::json;
+use service_kit::testing::TestApp;
