@@ -14,8 +14,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-use crate::config::{Exporter, LogFormat, Propagator};
 use crate::baggage::BaggageAttributes;
+use crate::config::{Exporter, LogFormat, Propagator};
 use crate::export::{ExportError, Providers, ShutdownReport};
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;

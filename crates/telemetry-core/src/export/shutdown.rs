@@ -12,7 +12,7 @@ use super::{Counter, Providers, SignalHealth};
 use crate::config::Signal;
 
 /// What a shutdown flushed and what it lost, a signal each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// Spans.
