@@ -78,13 +78,17 @@ impl Checkout {
     /// an answer that never came may have been a yes.
     async fn advance(&self, order: &mut Order, taken: &mut Taken) -> Result<(), FailureReason> {
         taken.goods = true;
-        let unit_price = self.check_inventory(order).await.inspect_err(|error| taken.goods = error.may_have_happened())?;
+        let unit_price =
+            self.check_inventory(order).await.inspect_err(|error| taken.goods = error.may_have_happened())?;
         let amount = unit_price.times(order.quantity).ok_or(FailureReason::Amount)?;
         span::set_attribute("order.amount", amount.minor);
         span::set_attribute("order.currency", amount.currency.clone());
         self.orders.set_reserved(order, amount.clone()).await?;
         taken.money = true;
-        let payment = self.process_payment(order, &amount).await.inspect_err(|error| taken.money = error.may_have_happened())?;
+        let payment = self
+            .process_payment(order, &amount)
+            .await
+            .inspect_err(|error| taken.money = error.may_have_happened())?;
         self.orders.set_paid(order, &payment.id).await?;
         self.inventory.commit(order).await.map_err(FailureReason::Commit)?;
         self.orders.set_confirmed(order).await?;

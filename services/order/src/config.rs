@@ -20,7 +20,13 @@ pub struct Settings {
 impl Settings {
     pub(crate) fn read(env: &mut Env) -> Self {
         let mut peer = |name, prefix, port: u16, timeout| {
-            PeerConfig::read(env, name, prefix, &format!("http://127.0.0.1:{port}"), Duration::from_secs(timeout))
+            PeerConfig::read(
+                env,
+                name,
+                prefix,
+                &format!("http://127.0.0.1:{port}"),
+                Duration::from_secs(timeout),
+            )
         };
         Self {
             user: peer("user-service", "USER", 8081, 2),

@@ -32,10 +32,9 @@ impl Metrics {
     pub(crate) fn ended(&self, outcome: Outcome) {
         match outcome {
             Outcome::Confirmed => self.orders.add(1, &[KeyValue::new("order.status", "confirmed")]),
-            Outcome::Failed(code) => self.orders.add(
-                1,
-                &[KeyValue::new("order.status", "failed"), KeyValue::new("error.type", code)],
-            ),
+            Outcome::Failed(code) => self
+                .orders
+                .add(1, &[KeyValue::new("order.status", "failed"), KeyValue::new("error.type", code)]),
         }
     }
 }

@@ -238,7 +238,9 @@ mod tests {
 
     #[test]
     fn quantities_are_from_one_to_a_thousand() {
-        for (pieces, valid) in [(i64::MIN, false), (0, false), (1, true), (1000, true), (1001, false), (1 << 40, false)] {
+        for (pieces, valid) in
+            [(i64::MIN, false), (0, false), (1, true), (1000, true), (1001, false), (1 << 40, false)]
+        {
             assert_eq!(Quantity::try_from(pieces).is_ok(), valid, "{pieces}");
         }
     }

@@ -4,8 +4,9 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
+use secrecy::ExposeSecret;
 use service_kit::Problem;
-use service_kit::token::bearer_token;
+use service_kit::token::BearerToken;
 use telemetry_core::opentelemetry::KeyValue;
 use telemetry_core::span;
 
@@ -29,12 +30,12 @@ impl FromRequest for Authenticated {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let token = bearer_token(request).map(str::to_owned);
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let token = BearerToken::from_request(request, payload).into_inner();
         let users = request.app_data::<web::Data<Users>>().cloned();
         Box::pin(async move {
             let users = users.expect("the service adds its clients to the application");
-            let customer = validate_user_token(&users, &token?).await?;
+            let customer = validate_user_token(&users, token?.0.expose_secret()).await?;
             for attribute in Authenticated(customer.clone()).baggage() {
                 span::set_attribute(attribute.key, attribute.value);
             }

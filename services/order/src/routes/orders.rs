@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use service_kit::Problem;
-use service_kit::problem::FieldError;
+use service_kit::problem::InvalidFields;
 use telemetry_core::context;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -39,24 +39,17 @@ impl TryFrom<PlaceOrderRequest> for NewOrder {
     type Error = Problem;
 
     fn try_from(request: PlaceOrderRequest) -> Result<Self, Problem> {
-        let mut errors = Vec::new();
-        let mut refuse = |field| move |error: InvalidOrder| FieldError::new(field, error);
-        let product_id: Result<Uuid, _> =
-            request.product_id.parse().map_err(|_| InvalidOrder::Id).map_err(refuse("product_id"));
-        let quantity = Quantity::try_from(request.quantity).map_err(refuse("quantity"));
-        let payment_method = request.payment_method.parse().map_err(refuse("payment_method"));
-        let order_type = request.order_type.parse().map_err(refuse("order_type"));
+        let mut invalid = InvalidFields::default();
+        let product_id =
+            invalid.check("product_id", request.product_id.parse().map_err(|_| InvalidOrder::Id));
+        let quantity = invalid.check("quantity", Quantity::try_from(request.quantity));
+        let payment_method = invalid.check("payment_method", request.payment_method.parse());
+        let order_type = invalid.check("order_type", request.order_type.parse());
         match (product_id, quantity, payment_method, order_type) {
-            (Ok(product_id), Ok(quantity), Ok(payment_method), Ok(order_type)) => {
+            (Some(product_id), Some(quantity), Some(payment_method), Some(order_type)) => {
                 Ok(Self { product_id, quantity, payment_method, order_type })
             }
-            (product_id, quantity, payment_method, order_type) => {
-                errors.extend(product_id.err());
-                errors.extend(quantity.err());
-                errors.extend(payment_method.err());
-                errors.extend(order_type.err());
-                Err(Problem::invalid_fields(errors))
-            }
+            _ => Err(invalid.into()),
         }
     }
 }
@@ -142,6 +135,14 @@ fn default_limit() -> i64 {
     20
 }
 
+fn page_limit(limit: i64) -> Result<i64, &'static str> {
+    if (1..=100).contains(&limit) { Ok(limit) } else { Err("must be a whole number from 1 to 100") }
+}
+
+fn page_offset(offset: i64) -> Result<i64, &'static str> {
+    if offset >= 0 { Ok(offset) } else { Err("must be a whole number from 0") }
+}
+
 /// The caller's own orders, the latest first.
 #[utoipa::path(
     params(ListOrdersQuery),
@@ -154,17 +155,11 @@ pub(super) async fn list_orders(
     orders: web::Data<Orders>,
     query: web::Query<ListOrdersQuery>,
 ) -> Result<web::Json<Vec<OrderResponse>>, Problem> {
-    let mut errors = Vec::new();
-    if !(1..=100).contains(&query.limit) {
-        errors.push(FieldError::new("limit", "must be a whole number from 1 to 100"));
-    }
-    if query.offset < 0 {
-        errors.push(FieldError::new("offset", "must be a whole number from 0"));
-    }
-    if !errors.is_empty() {
-        return Err(Problem::invalid_fields(errors));
-    }
-    let listing = orders.list(&customer.0, query.limit, query.offset);
+    let mut invalid = InvalidFields::default();
+    let limit = invalid.check("limit", page_limit(query.limit));
+    let offset = invalid.check("offset", page_offset(query.offset));
+    let (Some(limit), Some(offset)) = (limit, offset) else { return Err(invalid.into()) };
+    let listing = orders.list(&customer.0, limit, offset);
     let orders = context::with_baggage(customer.baggage(), listing).await?;
     Ok(web::Json(orders.into_iter().map(OrderResponse::from).collect()))
 }
