@@ -1,3 +1,178 @@
-//! Configuration.
+//! What is exported, where to, how much of it, and under which name.
+//!
+//! [`Config::from_env`] reads the variables of the OpenTelemetry specification and a few of our own. Every
+//! setting has a default, so no variable at all is a valid configuration. A wrong value is a mistake that stops
+//! the start, told together with all others; so is a variable of the specification that is not honoured here,
+//! because settings that are silently ignored are found out in production.
+
 mod env;
-pub use env::{ConfigError, Env, Mistake};
+mod list;
+mod logs;
+mod metrics;
+mod otlp;
+mod pipeline;
+mod service;
+mod traces;
+
+use std::fmt::Write as _;
+
+pub use env::{ConfigError, Env, Mistake, Setting, Source};
+pub use logs::{LogFormat, Logs};
+pub use metrics::Metrics;
+pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol};
+pub use pipeline::{Batch, Exporter, Signal};
+pub use service::Service;
+pub use traces::{Propagator, Traces};
+
+/// Everything that can be set, checked and typed.
+///
+/// ```
+/// use telemetry_core::Config;
+/// use telemetry_core::config::{Env, Exporter};
+///
+/// let mut env = Env::of([("ENVIRONMENT", "production"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")]);
+/// let config = Config::read("order-service", "1.2.0", &mut env);
+/// env.finish()?;
+///
+/// assert_eq!(config.traces.exporters, [Exporter::Otlp]);
+/// assert_eq!(config.traces.otlp.endpoint.to_string(), "http://collector:4318/v1/traces");
+/// assert!(config.summary().contains("OTEL_EXPORTER_OTLP_TIMEOUT = 10000 (default)"));
+/// # Ok::<(), telemetry_core::config::ConfigError>(())
+/// ```
+///
+/// To change a setting in code, give it to [`Env::with_defaults`] before reading: then the environment can
+/// still override it, and [`Config::summary`] tells where it came from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// `ENVIRONMENT`, default `development`. In development exporters default to the console and logs to text.
+    pub environment: String,
+    /// `OTEL_SDK_DISABLED`, default `false`: no signal is recorded or exported.
+    pub disabled: bool,
+    /// Who is telling.
+    pub service: Service,
+    /// Spans.
+    pub traces: Traces,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Log records, exported and printed.
+    pub logs: Logs,
+    /// `OTEL_PROPAGATORS`, default `tracecontext,baggage`: which headers carry the context. Empty for `none`.
+    pub propagators: Vec<Propagator>,
+    /// `OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS`, default `/health,/ready,/metrics,/favicon.ico`: paths,
+    /// or globs with `*`, whose requests are not recorded. Empty for `none`.
+    pub excluded_urls: Vec<String>,
+    settings: Vec<Setting>,
+}
+
+impl Config {
+    /// Reads the variables of this process.
+    ///
+    /// `service_name` and `service_version` are what the program says of itself; variables win over them.
+    ///
+    /// # Errors
+    /// Every mistake found, together.
+    pub fn from_env(service_name: &str, service_version: &str) -> Result<Self, ConfigError> {
+        let mut env = Env::process();
+        let config = Self::read(service_name, service_version, &mut env);
+        env.finish()?;
+        Ok(config)
+    }
+
+    /// Reads from `env` and notes every mistake there; the answer is only to be used when
+    /// [`Env::finish`] finds none.
+    pub fn read(service_name: &str, service_version: &str, env: &mut Env) -> Self {
+        let first = env.settings().len();
+        let environment = env.setting("ENVIRONMENT", "development".to_owned(), "a name");
+        let development = environment == DEVELOPMENT;
+        let disabled = env.flag("OTEL_SDK_DISABLED");
+        let service = Service::read(service_name, service_version, env);
+        let general = Otlp::read(env);
+        let traces = Traces::read(development, &general, env);
+        let metrics = Metrics::read(development, &general, env);
+        let logs = Logs::read(development, &general, env);
+        let propagators = traces::read_propagators(env);
+        let excluded_urls = read_excluded_urls(env);
+        refuse_what_is_not_honoured(env);
+        let settings = env.settings()[first..].to_vec();
+        Self { environment, disabled, service, traces, metrics, logs, propagators, excluded_urls, settings }
+    }
+
+    /// Whether `ENVIRONMENT` is `development`.
+    pub fn is_development(&self) -> bool {
+        self.environment == DEVELOPMENT
+    }
+
+    /// Every setting that was read, with its source; secrets are masked. Variables that only one signal has
+    /// (such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`) are listed where they are set.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// [`Config::settings`] as lines `name = value (source)`, for the log at start.
+    pub fn summary(&self) -> String {
+        self.settings.iter().fold(String::new(), |mut lines, setting| {
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
+            // Writing to a String cannot fail.
+            let _ = write!(lines, "{setting}");
+            lines
+        })
+    }
+}
+
+const DEVELOPMENT: &str = "development";
+
+fn read_excluded_urls(env: &mut Env) -> Vec<String> {
+    const NAME: &str = "OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS";
+    const EXPECTED: &str =
+        "paths that begin with `/`, or globs that begin with `*`, separated by commas, or none";
+    let default = ["/health", "/ready", "/metrics", "/favicon.ico"].map(str::to_owned).to_vec();
+    let urls = env.list(NAME, default, EXPECTED);
+    for url in urls.iter().filter(|url| !url.starts_with(['/', '*'])) {
+        env.reject(NAME, url, EXPECTED);
+    }
+    urls
+}
+
+/// Variables of the specification without effect here, and what to do instead.
+const NOT_HONOURED: [(&str, &str); 11] = [
+    ("OTEL_CONFIG_FILE", "to be unset: declarative configuration is not supported yet"),
+    ("OTEL_LOG_LEVEL", "to be unset: RUST_LOG decides what is logged"),
+    ("OTEL_METRICS_EXEMPLAR_FILTER", "to be unset: exemplars are not supported yet"),
+    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH_LIMIT),
+    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH_LIMIT),
+    ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH_LIMIT),
+    ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "to be unset: log records have no attribute limit yet"),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        "to be unset: instruments set their own buckets",
+    ),
+    ("OTEL_EXPORTER_PROMETHEUS_HOST", PROMETHEUS),
+    ("OTEL_EXPORTER_PROMETHEUS_PORT", PROMETHEUS),
+    ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "to be unset: Zipkin is not supported, OTLP is"),
+];
+const LENGTH_LIMIT: &str = "to be unset: attribute values are not cut yet";
+const PROMETHEUS: &str = "to be unset: the Prometheus exporter is not supported yet";
+const CERTIFICATE: &str = "to be unset: certificates of your own are not supported yet";
+
+fn refuse_what_is_not_honoured(env: &mut Env) {
+    for (name, instead) in NOT_HONOURED {
+        refuse(name, instead, env);
+    }
+    for signal in ["", "TRACES_", "METRICS_", "LOGS_"] {
+        for file in ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"] {
+            refuse(&format!("OTEL_EXPORTER_OTLP_{signal}{file}"), CERTIFICATE, env);
+        }
+    }
+}
+
+fn refuse(name: &str, instead: &str, env: &mut Env) {
+    if let Some(text) = env.text(name) {
+        env.reject(name, &text, instead);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,15 @@ pub fn ids() -> Option<(String, String)> {
     })
 }
 
+/// The current span as a `traceparent` (W3C Trace Context), to be stored with what later work links
+/// to; `None` without a valid span.
+pub fn traceparent() -> Option<String> {
+    Context::map_current(|cx| {
+        let span = cx.span();
+        span.span_context().is_valid().then(|| crate::propagation::traceparent(span.span_context()))
+    })
+}
+
 /// What an `exception` event says (semantic conventions, "Exceptions").
 #[derive(Debug, Clone)]
 pub(crate) struct Exception {

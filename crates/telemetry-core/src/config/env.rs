@@ -1,14 +1,18 @@
-//! Reading variables so that every mistake is told, all at once.
+//! Reading variables so that every mistake is told, all at once, and every value knows its source.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-/// Variables to read from, and the mistakes found while reading.
+/// Variables to read from, the mistakes found while reading, and a record of what was read.
 ///
 /// Parsing never stops at the first mistake: a reader returns the default, notes the mistake,
 /// and [`Env::finish`] reports them together. An empty variable counts as unset, as the
 /// OpenTelemetry specification rules for its own ("Environment Variable Specification").
+///
+/// What code wants to be different from the built-in defaults it says in the same words, with
+/// [`Env::with_defaults`]; the environment still wins.
 ///
 /// ```
 /// use telemetry_core::config::Env;
@@ -19,31 +23,66 @@ use std::str::FromStr;
 /// assert_eq!(error.mistakes()[0].variable, "PORT");
 /// ```
 pub struct Env {
-    lookup: Box<dyn Fn(&str) -> Option<String>>,
+    lookup: Box<Lookup>,
+    defaults: BTreeMap<String, String>,
+    settings: Vec<Setting>,
     mistakes: Vec<Mistake>,
 }
 
+type Lookup = dyn Fn(&str) -> Option<String>;
+
 impl Env {
-    /// The variables of this process.
+    /// The variables of this process. Bytes that are no UTF-8 become U+FFFD, so that a check can refuse them.
     pub fn process() -> Self {
-        Self::from_lookup(|name| std::env::var(name).ok())
+        Self::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
     /// Just these variables; what tests use, so that none of them touches the process's own.
     pub fn of<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
-        let variables: BTreeMap<String, String> =
-            variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let variables = collect(variables);
         Self::from_lookup(move |name| variables.get(name).cloned())
     }
 
     /// Any source of variables.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
-        Self { lookup: Box::new(lookup), mistakes: Vec::new() }
+        Self {
+            lookup: Box::new(lookup),
+            defaults: BTreeMap::new(),
+            settings: Vec::new(),
+            mistakes: Vec::new(),
+        }
+    }
+
+    /// Values for variables that the environment leaves unset or empty: what code asks for.
+    ///
+    /// ```
+    /// use telemetry_core::config::Env;
+    ///
+    /// let env = Env::of([("PORT", "1")]).with_defaults([("PORT", "2"), ("HOST", "::1")]);
+    /// assert_eq!(env.text("PORT").as_deref(), Some("1"));
+    /// assert_eq!(env.text("HOST").as_deref(), Some("::1"));
+    /// ```
+    #[must_use]
+    pub fn with_defaults<K: Into<String>, V: Into<String>>(
+        mut self,
+        defaults: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.defaults.extend(collect(defaults));
+        self
     }
 
     /// The variable's text without surrounding white space; `None` where unset or empty.
     pub fn text(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        self.find(name).map(|(text, _)| text)
+    }
+
+    /// The variable's text and who gave it.
+    pub(crate) fn find(&self, name: &str) -> Option<(String, Source)> {
+        let non_empty = |value: String| Some(value.trim().to_owned()).filter(|value| !value.is_empty());
+        (self.lookup)(name)
+            .and_then(non_empty)
+            .map(|text| (text, Source::Environment))
+            .or_else(|| self.defaults.get(name).cloned().and_then(non_empty).map(|text| (text, Source::Code)))
     }
 
     /// The variable parsed as `T`. `expected` says what would have been right.
@@ -71,6 +110,109 @@ impl Env {
         value
     }
 
+    /// Like [`Env::parse_or`], and the value and its source appear in [`Env::settings`].
+    pub fn setting<T: FromStr + fmt::Display>(&mut self, name: &str, default: T, expected: &str) -> T {
+        self.recorded(name, default, expected, |text| text.parse().ok(), T::to_string)
+    }
+
+    /// Like [`Env::setting`] without a default: nothing is recorded where the variable is unset.
+    pub fn optional<T: FromStr + fmt::Display>(&mut self, name: &str, expected: &str) -> Option<T> {
+        let (text, source) = self.find(name)?;
+        let value = self.parse_with(name, expected, |text| text.parse::<T>().ok());
+        self.record(name, value.as_ref().map_or(text, T::to_string), source);
+        value
+    }
+
+    /// `true` or `false`, whatever the case; the default is `false`, as the specification wants of every boolean.
+    pub fn flag(&mut self, name: &str) -> bool {
+        let parse = |text: &str| text.to_ascii_lowercase().parse().ok();
+        self.recorded(name, false, "true or false", parse, bool::to_string)
+    }
+
+    /// A whole number greater than zero.
+    pub fn positive(&mut self, name: &str, default: usize) -> usize {
+        let parse = |text: &str| text.parse().ok().filter(|number| *number > 0);
+        self.recorded(name, default, "a whole number greater than 0", parse, usize::to_string)
+    }
+
+    /// A span of time in whole milliseconds, greater than zero.
+    pub fn milliseconds(&mut self, name: &str, default: Duration) -> Duration {
+        let parse = |text: &str| text.parse().ok().filter(|number| *number > 0).map(Duration::from_millis);
+        let show = |value: &Duration| value.as_millis().to_string();
+        self.recorded(name, default, "milliseconds, a whole number greater than 0", parse, show)
+    }
+
+    /// A longest time in whole milliseconds; 0 means no limit (the specification's rule) and is [`Duration::MAX`].
+    pub fn timeout(&mut self, name: &str, default: Duration) -> Duration {
+        self.recorded(name, default, TIMEOUT, parse_timeout, show_timeout)
+    }
+
+    /// Like [`Env::timeout`] without a default.
+    pub fn optional_timeout(&mut self, name: &str) -> Option<Duration> {
+        let (text, source) = self.find(name)?;
+        let value = self.parse_with(name, TIMEOUT, parse_timeout);
+        self.record(name, value.as_ref().map_or(text, show_timeout), source);
+        value
+    }
+
+    /// A list separated by commas; `none` alone is the empty list. Each unknown item is a mistake of its own,
+    /// repeated ones count once.
+    pub fn list<T: FromStr + fmt::Display + PartialEq>(
+        &mut self,
+        name: &str,
+        default: Vec<T>,
+        expected: &str,
+    ) -> Vec<T> {
+        let (values, source) = match self.find(name) {
+            None => (default, Source::Default),
+            Some((text, source)) if text.eq_ignore_ascii_case("none") => (Vec::new(), source),
+            Some((text, source)) => {
+                let mut values = Vec::new();
+                for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+                    match item.parse() {
+                        Ok(value) if values.contains(&value) => {}
+                        Ok(value) => values.push(value),
+                        Err(_) => self.reject(name, item, expected),
+                    }
+                }
+                (values, source)
+            }
+        };
+        let shown: Vec<String> = values.iter().map(T::to_string).collect();
+        self.record(name, if shown.is_empty() { "none".to_owned() } else { shown.join(",") }, source);
+        values
+    }
+
+    /// Who gives the variable; [`Source::Default`] where nobody does.
+    pub(crate) fn source(&self, name: &str) -> Source {
+        self.find(name).map_or(Source::Default, |(_, source)| source)
+    }
+
+    /// A value by a function of its own, recorded with its source.
+    pub(crate) fn recorded<T>(
+        &mut self,
+        name: &str,
+        default: T,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        show: impl FnOnce(&T) -> String,
+    ) -> T {
+        let source = self.source(name);
+        let value = self.parse_with(name, expected, parse).unwrap_or(default);
+        self.record(name, show(&value), source);
+        value
+    }
+
+    /// Notes an effective value that was found in another way. Mask a secret before it comes here.
+    pub fn record(&mut self, name: &str, value: impl Into<String>, source: Source) {
+        self.settings.push(Setting { name: name.to_owned(), value: value.into(), source });
+    }
+
+    /// What was recorded so far, in the order of reading.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
     /// Notes a mistake. `value` is shown to the operator: leave it out (`""`) for a secret.
     pub fn reject(&mut self, name: &str, value: &str, expected: &str) {
         self.mistakes.push(Mistake {
@@ -86,6 +228,44 @@ impl Env {
     /// All mistakes noted so far, in the order they were found.
     pub fn finish(self) -> Result<(), ConfigError> {
         if self.mistakes.is_empty() { Ok(()) } else { Err(ConfigError { mistakes: self.mistakes }) }
+    }
+}
+
+/// An effective value and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The variable that decides it.
+    pub name: String,
+    /// The value in force, as the variable would hold it; secrets are masked.
+    pub value: String,
+    /// Who decided.
+    pub source: Source,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {} ({})", self.name, self.value, self.source)
+    }
+}
+
+/// Who decided a value, the weakest first: the environment wins over code, code over the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The library's own default.
+    Default,
+    /// The program: [`Env::with_defaults`], or an argument.
+    Code,
+    /// A variable.
+    Environment,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Code => "code",
+            Self::Environment => "environment",
+        })
     }
 }
 
@@ -133,5 +313,94 @@ impl fmt::Display for ConfigError {
             write!(f, "\n  {mistake}")?;
         }
         Ok(())
+    }
+}
+
+const TIMEOUT: &str = "milliseconds, a whole number (0 for no limit)";
+
+fn parse_timeout(text: &str) -> Option<Duration> {
+    match text.parse().ok()? {
+        0 => Some(Duration::MAX),
+        milliseconds => Some(Duration::from_millis(milliseconds)),
+    }
+}
+
+fn show_timeout(value: &Duration) -> String {
+    if *value == Duration::MAX { "0".to_owned() } else { value.as_millis().to_string() }
+}
+
+fn collect<K: Into<String>, V: Into<String>>(
+    variables: impl IntoIterator<Item = (K, V)>,
+) -> BTreeMap<String, String> {
+    variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        let mut env = Env::of([("A", ""), ("B", "  ")]).with_defaults([("B", "7")]);
+        assert_eq!(env.setting("A", 1_u8, "a number"), 1);
+        assert_eq!(env.setting("B", 1_u8, "a number"), 7);
+        assert!(env.finish().is_ok());
+    }
+
+    #[test]
+    fn the_environment_wins_over_code_and_code_over_the_default() {
+        let mut env = Env::of([("A", "3")]).with_defaults([("A", "2"), ("B", "2")]);
+        for name in ["A", "B", "C"] {
+            env.setting(name, 1_u8, "a number");
+        }
+        let lines: Vec<String> = env.settings().iter().map(Setting::to_string).collect();
+        assert_eq!(lines, ["A = 3 (environment)", "B = 2 (code)", "C = 1 (default)"]);
+    }
+
+    #[test]
+    fn every_mistake_is_told_in_the_order_of_reading() {
+        let mut env = Env::of([("FLAG", "yes"), ("COUNT", "0"), ("DELAY", "-1"), ("LIST", "1,x,none,1")]);
+        assert!(!env.flag("FLAG"));
+        assert_eq!(env.positive("COUNT", 5), 5);
+        assert_eq!(env.milliseconds("DELAY", Duration::from_secs(1)), Duration::from_secs(1));
+        assert_eq!(env.list("LIST", vec![9_u8], "numbers"), [1]);
+        let told = env.finish().unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "the configuration has 5 mistakes\
+             \n  FLAG=yes: expected true or false\
+             \n  COUNT=0: expected a whole number greater than 0\
+             \n  DELAY=-1: expected milliseconds, a whole number greater than 0\
+             \n  LIST=x: expected numbers\
+             \n  LIST=none: expected numbers"
+        );
+    }
+
+    #[test]
+    fn none_alone_is_the_empty_list() {
+        let mut env = Env::of([("LIST", "NONE")]);
+        assert!(env.list("LIST", vec![9_u8], "numbers").is_empty());
+        assert_eq!(env.settings()[0].to_string(), "LIST = none (environment)");
+        assert!(env.finish().is_ok());
+    }
+
+    #[test]
+    fn a_timeout_of_zero_is_no_limit() {
+        let mut env = Env::of([("T", "0")]);
+        assert_eq!(env.timeout("T", Duration::from_secs(10)), Duration::MAX);
+        assert_eq!(env.optional_timeout("T"), Some(Duration::MAX));
+        assert_eq!(env.optional_timeout("UNSET"), None);
+        assert!(env.finish().is_ok());
+    }
+
+    #[test]
+    fn a_flag_is_read_whatever_its_case() {
+        for (text, value) in
+            [("true", true), ("TRUE", true), ("True", true), ("false", false), ("FALSE", false)]
+        {
+            let mut env = Env::of([("FLAG", text)]);
+            assert_eq!(env.flag("FLAG"), value, "{text}");
+            assert!(env.finish().is_ok(), "{text}");
+        }
     }
 }

@@ -1,0 +1,51 @@
+//! Metrics: how often, and in which form.
+
+use std::time::Duration;
+
+use opentelemetry_sdk::metrics::Temporality;
+
+use super::{Env, Exporter, Otlp, Signal};
+
+/// What is done with metrics.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// `OTEL_METRICS_EXPORTER`: `otlp`, `console`, both, or `none`; by default `console` in development, `otlp` elsewhere.
+    pub exporters: Vec<Exporter>,
+    /// `OTEL_METRIC_EXPORT_INTERVAL`, default 5000 ms (the specification's minute is long to wait for the first number).
+    pub interval: Duration,
+    /// `OTEL_METRIC_EXPORT_TIMEOUT`, default 30000 ms: the longest an export takes, retries included.
+    pub export_timeout: Duration,
+    /// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`: `cumulative` (default), `delta` or `lowmemory`.
+    pub temporality: Temporality,
+    /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_METRICS_*`.
+    pub otlp: Otlp,
+}
+
+impl Metrics {
+    pub(super) fn read(development: bool, general: &Otlp, env: &mut Env) -> Self {
+        Self {
+            exporters: Exporter::read(Signal::Metrics, development, env),
+            interval: env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(5)),
+            export_timeout: env.timeout("OTEL_METRIC_EXPORT_TIMEOUT", Duration::from_secs(30)),
+            temporality: read_temporality(env),
+            otlp: general.for_signal(Signal::Metrics, env),
+        }
+    }
+}
+
+fn read_temporality(env: &mut Env) -> Temporality {
+    let parse = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "cumulative" => Some(Temporality::Cumulative),
+        "delta" => Some(Temporality::Delta),
+        "lowmemory" => Some(Temporality::LowMemory),
+        _ => None,
+    };
+    env.recorded(
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        Temporality::Cumulative,
+        "cumulative, delta or lowmemory",
+        parse,
+        |temporality| format!("{temporality:?}").to_ascii_lowercase(),
+    )
+}

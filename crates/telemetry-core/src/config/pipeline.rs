@@ -1,0 +1,112 @@
+//! What every signal has: exporters, and a queue in front of them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::Env;
+
+/// What OpenTelemetry tells apart: spans, metrics, log records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Metrics.
+    Metrics,
+    /// Log records.
+    Logs,
+}
+
+impl Signal {
+    /// `traces`, `metrics` or `logs`, as in OTLP's paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// A variable of this signal alone: `variable("OTEL_", "_EXPORTER")` is `OTEL_TRACES_EXPORTER` for spans.
+    pub(super) fn variable(self, before: &str, after: &str) -> String {
+        format!("{before}{}{after}", self.name().to_ascii_uppercase())
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a signal goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exporter {
+    /// To a collector, by OTLP over HTTP.
+    Otlp,
+    /// To standard output, for people.
+    Console,
+}
+
+impl Exporter {
+    /// `OTEL_{TRACES,METRICS,LOGS}_EXPORTER`; by default the console in development and OTLP elsewhere.
+    pub(super) fn read(signal: Signal, development: bool, env: &mut Env) -> Vec<Self> {
+        let default = if development { Self::Console } else { Self::Otlp };
+        let expected = match signal {
+            Signal::Metrics => "otlp, console, several of them, or none (prometheus is not supported yet)",
+            Signal::Traces | Signal::Logs => "otlp, console, several of them, or none",
+        };
+        env.list(&signal.variable("OTEL_", "_EXPORTER"), vec![default], expected)
+    }
+}
+
+impl FromStr for Exporter {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "otlp" => Ok(Self::Otlp),
+            "console" => Ok(Self::Console),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Otlp => "otlp",
+            Self::Console => "console",
+        })
+    }
+}
+
+/// The queue between the application and the OTLP exporter. A full queue drops what comes, and counts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Batch {
+    /// `OTEL_{BSP,BLRP}_MAX_QUEUE_SIZE`, default 2048: how many wait at most.
+    pub queue_size: usize,
+    /// `OTEL_{BSP,BLRP}_SCHEDULE_DELAY`, default 5000 ms for spans and 1000 ms for logs: the longest wait.
+    pub delay: Duration,
+    /// `OTEL_{BSP,BLRP}_MAX_EXPORT_BATCH_SIZE`, default 512, or the queue's size where that is smaller.
+    pub batch_size: usize,
+    /// `OTEL_{BSP,BLRP}_EXPORT_TIMEOUT`, default 30000 ms: the longest an export takes, retries included.
+    pub export_timeout: Duration,
+}
+
+impl Batch {
+    /// Reads `{prefix}_MAX_QUEUE_SIZE` and its neighbours; `prefix` is `OTEL_BSP` or `OTEL_BLRP`.
+    pub(super) fn read(prefix: &str, delay: Duration, env: &mut Env) -> Self {
+        let delay = env.milliseconds(&format!("{prefix}_SCHEDULE_DELAY"), delay);
+        let queue_size = env.positive(&format!("{prefix}_MAX_QUEUE_SIZE"), 2048);
+        let batch_variable = format!("{prefix}_MAX_EXPORT_BATCH_SIZE");
+        let batch_size = env.positive(&batch_variable, 512.min(queue_size));
+        if batch_size > queue_size {
+            let expected = format!("at most {prefix}_MAX_QUEUE_SIZE, which is {queue_size}");
+            env.reject(&batch_variable, &batch_size.to_string(), &expected);
+        }
+        let export_timeout = env.timeout(&format!("{prefix}_EXPORT_TIMEOUT"), Duration::from_secs(30));
+        Self { queue_size, delay, batch_size, export_timeout }
+    }
+}

@@ -1,0 +1,434 @@
+use std::time::Duration;
+
+use opentelemetry_sdk::metrics::Temporality;
+
+use super::*;
+
+/// The configuration of these variables; they must be right.
+fn read(variables: &[(&str, &str)]) -> Config {
+    let mut env = Env::of(variables.iter().copied());
+    let config = Config::read("order-service", "1.2.3", &mut env);
+    env.finish().expect("the variables are right");
+    config
+}
+
+/// What is told of these variables, a line each.
+fn mistakes(variables: &[(&str, &str)]) -> Vec<String> {
+    let mut env = Env::of(variables.iter().copied());
+    Config::read("order-service", "1.2.3", &mut env);
+    match env.finish() {
+        Ok(()) => Vec::new(),
+        Err(error) => error.mistakes().iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn without_variables_every_setting_has_its_documented_default() {
+    let config = read(&[]);
+    assert_eq!(config.environment, "development");
+    assert!(config.is_development());
+    assert!(!config.disabled);
+    assert_eq!(config.service.name, "order-service");
+    assert_eq!(config.service.version, "1.2.3");
+    assert_eq!(config.service.namespace, None);
+    assert_eq!(config.service.region, None);
+    assert_eq!(config.service.resource_attributes, []);
+    assert_eq!(config.propagators, [Propagator::TraceContext, Propagator::Baggage]);
+    assert_eq!(config.excluded_urls, ["/health", "/ready", "/metrics", "/favicon.ico"]);
+
+    let traces = &config.traces;
+    assert_eq!(traces.exporters, [Exporter::Console]);
+    assert_eq!(format!("{:?}", traces.sampler), "ParentBased(AlwaysOn)");
+    assert_eq!(traces.limits.max_attributes_per_span, 128);
+    assert_eq!(traces.limits.max_events_per_span, 128);
+    assert_eq!(traces.limits.max_links_per_span, 128);
+    assert_eq!(traces.limits.max_attributes_per_event, 128);
+    assert_eq!(traces.limits.max_attributes_per_link, 128);
+    let batch = |delay| Batch {
+        queue_size: 2048,
+        delay: Duration::from_millis(delay),
+        batch_size: 512,
+        export_timeout: Duration::from_secs(30),
+    };
+    assert_eq!(traces.batch, batch(5000));
+
+    let metrics = &config.metrics;
+    assert_eq!(metrics.exporters, [Exporter::Console]);
+    assert_eq!(metrics.interval, Duration::from_secs(5));
+    assert_eq!(metrics.export_timeout, Duration::from_secs(30));
+    assert_eq!(metrics.temporality, Temporality::Cumulative);
+
+    let logs = &config.logs;
+    assert_eq!(logs.exporters, [Exporter::Console]);
+    assert_eq!(logs.filter, "info");
+    assert_eq!(logs.format, LogFormat::Text);
+    assert_eq!(logs.batch, batch(1000));
+
+    for (otlp, path) in [(&traces.otlp, "traces"), (&metrics.otlp, "metrics"), (&logs.otlp, "logs")] {
+        assert_eq!(otlp.endpoint.to_string(), format!("http://localhost:4318/v1/{path}"));
+        assert_eq!(otlp.protocol, Protocol::Protobuf);
+        assert_eq!(otlp.timeout, Duration::from_secs(10));
+        assert_eq!(otlp.compression, Compression::None);
+        assert!(otlp.headers.expose().is_empty());
+    }
+}
+
+#[test]
+fn outside_development_signals_go_to_the_collector_and_logs_are_json() {
+    let config = read(&[("ENVIRONMENT", "production")]);
+    assert!(!config.is_development());
+    assert_eq!(config.traces.exporters, [Exporter::Otlp]);
+    assert_eq!(config.metrics.exporters, [Exporter::Otlp]);
+    assert_eq!(config.logs.exporters, [Exporter::Otlp]);
+    assert_eq!(config.logs.format, LogFormat::Json);
+}
+
+#[test]
+fn an_explicit_exporter_wins_over_the_environment() {
+    let table: [(&str, &[Exporter]); 6] = [
+        ("otlp", &[Exporter::Otlp]),
+        ("console", &[Exporter::Console]),
+        ("none", &[]),
+        ("console,otlp", &[Exporter::Console, Exporter::Otlp]),
+        (" OTLP , Console ", &[Exporter::Otlp, Exporter::Console]),
+        ("otlp,otlp", &[Exporter::Otlp]),
+    ];
+    for (text, expected) in table {
+        for environment in ["development", "production"] {
+            let config = read(&[
+                ("ENVIRONMENT", environment),
+                ("OTEL_TRACES_EXPORTER", text),
+                ("OTEL_METRICS_EXPORTER", text),
+                ("OTEL_LOGS_EXPORTER", text),
+            ]);
+            assert_eq!(config.traces.exporters, expected, "{text}");
+            assert_eq!(config.metrics.exporters, expected, "{text}");
+            assert_eq!(config.logs.exporters, expected, "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_service_name_comes_from_its_variable_then_from_the_attributes_then_from_code() {
+    let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=attribute");
+    let table: [(&[(&str, &str)], &str); 4] = [
+        (&[("OTEL_SERVICE_NAME", "variable"), attributes], "variable"),
+        (&[attributes], "attribute"),
+        (&[("OTEL_RESOURCE_ATTRIBUTES", "service.name=")], "order-service"),
+        (&[], "order-service"),
+    ];
+    for (variables, expected) in table {
+        assert_eq!(read(variables).service.name, expected, "{variables:?}");
+    }
+}
+
+#[test]
+fn the_environment_names_the_service_even_where_code_sets_the_stronger_variable() {
+    let mut env = Env::of([("OTEL_RESOURCE_ATTRIBUTES", "service.name=environment")])
+        .with_defaults([("OTEL_SERVICE_NAME", "code")]);
+    let config = Config::read("argument", "1", &mut env);
+    assert_eq!(config.service.name, "environment");
+}
+
+#[test]
+fn the_other_names_of_a_service_have_variables_too() {
+    let config =
+        read(&[("APP_VERSION", "2.0.0"), ("SERVICE_NAMESPACE", "shop"), ("AWS_REGION", "eu-west-1")]);
+    assert_eq!(config.service.version, "2.0.0");
+    assert_eq!(config.service.namespace.as_deref(), Some("shop"));
+    assert_eq!(config.service.region.as_deref(), Some("eu-west-1"));
+
+    let attributes = "service.version=3,service.namespace=mall,cloud.region=z%C3%BCrich";
+    let config = read(&[("APP_VERSION", "2.0.0"), ("OTEL_RESOURCE_ATTRIBUTES", attributes)]);
+    assert_eq!(config.service.version, "3");
+    assert_eq!(config.service.namespace.as_deref(), Some("mall"));
+    assert_eq!(config.service.region.as_deref(), Some("zürich"));
+}
+
+#[test]
+fn a_general_endpoint_gets_the_path_of_each_signal() {
+    let table = [
+        ("http://collector:4318", "http://collector:4318/v1/traces"),
+        ("http://collector:4318/", "http://collector:4318/v1/traces"),
+        ("http://collector:4318/otlp", "http://collector:4318/otlp/v1/traces"),
+        ("http://collector:4318/otlp/", "http://collector:4318/otlp/v1/traces"),
+        ("https://collector.example", "https://collector.example/v1/traces"),
+        ("localhost:4318", "http://localhost:4318/v1/traces"),
+        ("collector", "http://collector/v1/traces"),
+        ("127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+        ("[::1]:4318", "http://[::1]:4318/v1/traces"),
+    ];
+    for (text, expected) in table {
+        let config = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", text)]);
+        assert_eq!(config.traces.otlp.endpoint.to_string(), expected, "{text}");
+        let metrics = expected.replace("traces", "metrics");
+        assert_eq!(config.metrics.otlp.endpoint.to_string(), metrics, "{text}");
+        let logs = expected.replace("traces", "logs");
+        assert_eq!(config.logs.otlp.endpoint.to_string(), logs, "{text}");
+    }
+}
+
+#[test]
+fn the_endpoint_of_a_signal_is_taken_as_it_is() {
+    let table = [
+        ("http://collector:4318", "http://collector:4318/"),
+        ("https://collector/custom", "https://collector/custom"),
+        ("collector:4318/v1/traces", "http://collector:4318/v1/traces"),
+    ];
+    for (text, expected) in table {
+        let config = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://other:1"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", text),
+        ]);
+        assert_eq!(config.traces.otlp.endpoint.to_string(), expected, "{text}");
+        assert_eq!(config.logs.otlp.endpoint.to_string(), "http://other:1/v1/logs", "{text}");
+    }
+}
+
+#[test]
+fn the_variable_of_a_signal_wins_over_the_general_one() {
+    let config = read(&[
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
+        ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "2000"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "none"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "HTTP/protobuf"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=1,b=2"),
+        ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "a=3"),
+    ]);
+    let (traces, logs) = (&config.traces.otlp, &config.logs.otlp);
+    assert_eq!((traces.timeout, logs.timeout), (Duration::from_secs(1), Duration::from_secs(2)));
+    assert_eq!((traces.compression, logs.compression), (Compression::Gzip, Compression::None));
+    assert_eq!((traces.protocol, logs.protocol), (Protocol::Json, Protocol::Protobuf));
+    assert_eq!(traces.headers.expose()["b"], "2");
+    assert_eq!(logs.headers.expose()["a"], "3");
+    assert!(!logs.headers.expose().contains_key("b"));
+}
+
+#[test]
+fn code_for_one_signal_gives_way_to_the_environment_for_all() {
+    let mut env = Env::of([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://environment:1")])
+        .with_defaults([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://code:1")]);
+    let config = Config::read("order-service", "1", &mut env);
+    assert_eq!(config.traces.otlp.endpoint.to_string(), "http://environment:1/v1/traces");
+}
+
+#[test]
+fn headers_are_decoded_and_never_printed() {
+    let config = read(&[(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "Authorization=Bearer%20s3cret-token, x-tenant=s3cret%2Ctenant",
+    )]);
+    let headers = config.traces.otlp.headers.expose();
+    assert_eq!(headers["authorization"], "Bearer s3cret-token");
+    assert_eq!(headers["x-tenant"], "s3cret,tenant");
+
+    let summary = config.summary();
+    assert!(summary.contains("OTEL_EXPORTER_OTLP_HEADERS = authorization=***,x-tenant=*** (environment)"));
+    for printed in [summary, format!("{config:?}"), format!("{headers:?}")] {
+        assert!(!printed.contains("s3cret"), "{printed}");
+    }
+}
+
+#[test]
+fn a_wrong_header_is_a_mistake_that_does_not_show_it() {
+    for text in ["s3cret", "a=s3cret%", "a b=s3cret", "a=s3cret%0A", "=s3cret"] {
+        let told = mistakes(&[("OTEL_EXPORTER_OTLP_TRACES_HEADERS", text)]);
+        assert_eq!(
+            told,
+            [
+                "OTEL_EXPORTER_OTLP_TRACES_HEADERS: expected name=value pairs separated by commas, values percent-encoded"
+            ],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn every_sampler_of_the_specification_is_known_or_refused() {
+    let table = [
+        ("always_on", "", "AlwaysOn"),
+        ("always_off", "", "AlwaysOff"),
+        ("traceidratio", "", "TraceIdRatioBased(1.0)"),
+        ("traceidratio", "0.25", "TraceIdRatioBased(0.25)"),
+        ("parentbased_always_on", "", "ParentBased(AlwaysOn)"),
+        ("PARENTBASED_ALWAYS_OFF", "", "ParentBased(AlwaysOff)"),
+        ("parentbased_traceidratio", "0", "ParentBased(TraceIdRatioBased(0.0))"),
+    ];
+    for (sampler, argument, expected) in table {
+        let config = read(&[("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
+        assert_eq!(format!("{:?}", config.traces.sampler), expected, "{sampler}");
+    }
+    for sampler in ["jaeger_remote", "parentbased_jaeger_remote", "xray", "sometimes"] {
+        let told = mistakes(&[("OTEL_TRACES_SAMPLER", sampler)]);
+        assert_eq!(told.len(), 1, "{sampler}");
+        assert!(
+            told[0].starts_with(&format!("OTEL_TRACES_SAMPLER={sampler}: expected always_on,")),
+            "{told:?}"
+        );
+    }
+    for argument in ["1.5", "-0.1", "NaN", "half"] {
+        let told =
+            mistakes(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
+        assert_eq!(told, [format!("OTEL_TRACES_SAMPLER_ARG={argument}: expected a ratio from 0 to 1")]);
+    }
+}
+
+#[test]
+fn attribute_limits_fall_back_to_the_general_one() {
+    let limits = read(&[
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "10"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "20"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "0"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "3"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "4"),
+    ])
+    .traces
+    .limits;
+    assert_eq!(limits.max_attributes_per_span, 20);
+    assert_eq!(limits.max_attributes_per_event, 10);
+    assert_eq!(limits.max_attributes_per_link, 4);
+    assert_eq!(limits.max_events_per_span, 0);
+    assert_eq!(limits.max_links_per_span, 3);
+}
+
+#[test]
+fn batches_and_intervals_are_set_in_milliseconds() {
+    let config = read(&[
+        ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "10"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "7"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "250"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "200"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
+    ]);
+    let spans = &config.traces.batch;
+    assert_eq!(spans.delay, Duration::from_millis(100));
+    assert_eq!((spans.queue_size, spans.batch_size), (10, 10));
+    assert_eq!(spans.export_timeout, Duration::MAX);
+    assert_eq!(config.logs.batch.batch_size, 7);
+    assert_eq!(config.metrics.interval, Duration::from_millis(250));
+    assert_eq!(config.metrics.export_timeout, Duration::from_millis(200));
+    assert_eq!(config.metrics.temporality, Temporality::Delta);
+}
+
+#[test]
+fn propagators_and_exclusions_are_lists() {
+    let config = read(&[
+        ("OTEL_PROPAGATORS", "TraceContext"),
+        ("OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS", "/health, /internal/*,*.css"),
+    ]);
+    assert_eq!(config.propagators, [Propagator::TraceContext]);
+    assert_eq!(config.excluded_urls, ["/health", "/internal/*", "*.css"]);
+
+    let config =
+        read(&[("OTEL_PROPAGATORS", "none"), ("OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS", "none")]);
+    assert_eq!(config.propagators, []);
+    assert!(config.excluded_urls.is_empty());
+}
+
+#[test]
+fn logs_have_a_filter_and_a_format() {
+    let config = read(&[("RUST_LOG", "warn,order_service=debug"), ("LOG_FORMAT", "JSON")]);
+    assert_eq!(config.logs.filter, "warn,order_service=debug");
+    assert_eq!(config.logs.format, LogFormat::Json);
+}
+
+#[test]
+fn a_wrong_value_is_told_with_what_would_be_right() {
+    let table = [
+        ("OTEL_SDK_DISABLED", "yes", "true or false"),
+        ("OTEL_TRACES_EXPORTER", "jaeger", "otlp, console, several of them, or none"),
+        (
+            "OTEL_METRICS_EXPORTER",
+            "prometheus",
+            "otlp, console, several of them, or none (prometheus is not supported yet)",
+        ),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf or http/json (grpc is not supported yet)"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "gzip or none"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "milliseconds, a whole number (0 for no limit)"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "a whole number greater than 0"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "1.5", "milliseconds, a whole number greater than 0"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many", "a whole number"),
+        (
+            "OTEL_PROPAGATORS",
+            "b3",
+            "tracecontext, baggage, both, or none (b3, b3multi, jaeger and xray are not supported yet)",
+        ),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name", "key=value pairs separated by commas, percent-encoded"),
+        ("RUST_LOG", "info,=[", "directives such as info or warn,order_service=debug"),
+        ("LOG_FORMAT", "xml", "text or json"),
+        (
+            "OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS",
+            "health",
+            "paths that begin with `/`, or globs that begin with `*`, separated by commas, or none",
+        ),
+        ("OTEL_CONFIG_FILE", "otel.yaml", "to be unset: declarative configuration is not supported yet"),
+    ];
+    for (name, value, expected) in table {
+        assert_eq!(mistakes(&[(name, value)]), [format!("{name}={value}: expected {expected}")]);
+    }
+}
+
+#[test]
+fn an_endpoint_that_cannot_be_used_is_refused() {
+    for text in ["ftp://collector", "http://", "http://collector/?key=1", "http://collector:99999"] {
+        assert_eq!(mistakes(&[("OTEL_EXPORTER_OTLP_ENDPOINT", text)]).len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn credentials_in_an_endpoint_are_refused_unseen() {
+    let told = mistakes(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:s3cret@collector")]);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("credentials go to OTEL_EXPORTER_OTLP_HEADERS"), "{told:?}");
+    assert!(!told[0].contains("s3cret"), "{told:?}");
+}
+
+#[test]
+fn a_batch_larger_than_its_queue_is_refused() {
+    let told = mistakes(&[("OTEL_BSP_MAX_QUEUE_SIZE", "10"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "11")]);
+    assert_eq!(
+        told,
+        ["OTEL_BSP_MAX_EXPORT_BATCH_SIZE=11: expected at most OTEL_BSP_MAX_QUEUE_SIZE, which is 10"]
+    );
+}
+
+#[test]
+fn mistakes_are_told_all_together() {
+    let told = mistakes(&[
+        ("OTEL_TRACES_EXPORTER", "otlp,jaeger,zipkin"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("LOG_FORMAT", "xml"),
+    ]);
+    assert_eq!(told.len(), 4, "{told:?}");
+}
+
+#[test]
+fn the_summary_tells_every_setting_with_its_source() {
+    let mut env = Env::of([("ENVIRONMENT", "staging"), ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "500")])
+        .with_defaults([("OTEL_METRIC_EXPORT_INTERVAL", "60000")]);
+    let config = Config::read("order-service", "1.2.3", &mut env);
+    let summary = config.summary();
+    for line in [
+        "ENVIRONMENT = staging (environment)",
+        "OTEL_SDK_DISABLED = false (default)",
+        "OTEL_SERVICE_NAME = order-service (code)",
+        "APP_VERSION = 1.2.3 (code)",
+        "OTEL_EXPORTER_OTLP_ENDPOINT = http://localhost:4318 (default)",
+        "OTEL_EXPORTER_OTLP_TIMEOUT = 10000 (default)",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT = 500 (environment)",
+        "OTEL_TRACES_EXPORTER = otlp (default)",
+        "OTEL_TRACES_SAMPLER = parentbased_always_on (default)",
+        "OTEL_BSP_MAX_QUEUE_SIZE = 2048 (default)",
+        "OTEL_METRIC_EXPORT_INTERVAL = 60000 (code)",
+        "OTEL_PROPAGATORS = tracecontext,baggage (default)",
+        "RUST_LOG = info (default)",
+        "LOG_FORMAT = json (default)",
+    ] {
+        assert!(summary.lines().any(|told| told == line), "{line} is missing in\n{summary}");
+    }
+    assert!(!summary.contains("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT"), "{summary}");
+}

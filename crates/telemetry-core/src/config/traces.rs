@@ -1,0 +1,121 @@
+//! Spans: which are kept, how large they grow, and how their context travels.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::{Sampler, SpanLimits};
+
+use super::{Batch, Env, Exporter, Otlp, Signal};
+
+/// What is done with spans.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Traces {
+    /// `OTEL_TRACES_EXPORTER`: `otlp`, `console`, both, or `none`; by default `console` in development, `otlp` elsewhere.
+    pub exporters: Vec<Exporter>,
+    /// `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`, default `parentbased_always_on`.
+    pub sampler: Sampler,
+    /// `OTEL_{SPAN,EVENT,LINK}_ATTRIBUTE_COUNT_LIMIT` and `OTEL_SPAN_{EVENT,LINK}_COUNT_LIMIT`, default 128 each;
+    /// `OTEL_ATTRIBUTE_COUNT_LIMIT` changes that default for attributes.
+    pub limits: SpanLimits,
+    /// `OTEL_BSP_*`.
+    pub batch: Batch,
+    /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_TRACES_*`.
+    pub otlp: Otlp,
+}
+
+impl Traces {
+    pub(super) fn read(development: bool, general: &Otlp, env: &mut Env) -> Self {
+        Self {
+            exporters: Exporter::read(Signal::Traces, development, env),
+            sampler: read_sampler(env),
+            limits: read_limits(env),
+            batch: Batch::read("OTEL_BSP", Duration::from_secs(5), env),
+            otlp: general.for_signal(Signal::Traces, env),
+        }
+    }
+}
+
+fn read_sampler(env: &mut Env) -> Sampler {
+    const EXPECTED: &str = "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or \
+                            parentbased_traceidratio (no other sampler is supported)";
+    const NAMES: [&str; 6] = [
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ];
+    let known = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        NAMES.into_iter().find(|name| *name == text)
+    };
+    let show = |name: &&str| (*name).to_owned();
+    let name = env.recorded("OTEL_TRACES_SAMPLER", "parentbased_always_on", EXPECTED, known, show);
+
+    let (parent_based, root) = match name.strip_prefix("parentbased_") {
+        Some(root) => (true, root),
+        None => (false, name),
+    };
+    let root = match root {
+        "always_on" => Sampler::AlwaysOn,
+        "always_off" => Sampler::AlwaysOff,
+        _ => Sampler::TraceIdRatioBased(read_ratio(env)),
+    };
+    if parent_based { Sampler::ParentBased(Box::new(root)) } else { root }
+}
+
+fn read_ratio(env: &mut Env) -> f64 {
+    let parse = |text: &str| text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    env.recorded("OTEL_TRACES_SAMPLER_ARG", 1.0, "a ratio from 0 to 1", parse, f64::to_string)
+}
+
+fn read_limits(env: &mut Env) -> SpanLimits {
+    const EXPECTED: &str = "a whole number";
+    let attributes = env.setting("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, EXPECTED);
+    SpanLimits {
+        max_attributes_per_span: env.setting("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributes, EXPECTED),
+        max_events_per_span: env.setting("OTEL_SPAN_EVENT_COUNT_LIMIT", 128, EXPECTED),
+        max_links_per_span: env.setting("OTEL_SPAN_LINK_COUNT_LIMIT", 128, EXPECTED),
+        max_attributes_per_event: env.setting("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", attributes, EXPECTED),
+        max_attributes_per_link: env.setting("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", attributes, EXPECTED),
+    }
+}
+
+/// How a context travels from service to service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagator {
+    /// W3C `traceparent` and `tracestate`.
+    TraceContext,
+    /// W3C `baggage`.
+    Baggage,
+}
+
+impl FromStr for Propagator {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "tracecontext" => Ok(Self::TraceContext),
+            "baggage" => Ok(Self::Baggage),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for Propagator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TraceContext => "tracecontext",
+            Self::Baggage => "baggage",
+        })
+    }
+}
+
+pub(super) fn read_propagators(env: &mut Env) -> Vec<Propagator> {
+    const EXPECTED: &str =
+        "tracecontext, baggage, both, or none (b3, b3multi, jaeger and xray are not supported yet)";
+    env.list("OTEL_PROPAGATORS", vec![Propagator::TraceContext, Propagator::Baggage], EXPECTED)
+}
