@@ -77,16 +77,6 @@ impl Problem {
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
-    /// 422 for fields that break a rule.
-    pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
-        let errors = errors
-            .into_iter()
-            .map(|error| serde_json::json!({ "field": error.field, "detail": error.detail }))
-            .collect();
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_FAILED, "Some fields break a rule.")
-            .with_extension("errors", Value::Array(errors))
-    }
-
     /// 500 for what should not have happened. The caller learns nothing of `cause`.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "Something went wrong here.")
@@ -190,19 +180,45 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// A field that breaks a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// The field's name in the request.
-    pub field: &'static str,
-    /// The rule; never what was sent.
-    pub detail: String,
+/// Collects every field that breaks a rule, so that a caller learns all of them at once.
+///
+/// ```
+/// # use service_kit::Problem;
+/// use service_kit::problem::InvalidFields;
+///
+/// # fn example(quantity: &str, product: &str) -> Result<(u32, u64), Problem> {
+/// let mut invalid = InvalidFields::default();
+/// let quantity = invalid.check("quantity", quantity.parse::<u32>());
+/// let product = invalid.check("product", product.parse::<u64>());
+/// let (Some(quantity), Some(product)) = (quantity, product) else {
+///     return Err(invalid.into());
+/// };
+/// # Ok((quantity, product))
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct InvalidFields {
+    errors: Vec<Value>,
 }
 
-impl FieldError {
-    /// The rule that `field` breaks.
-    pub fn new(field: &'static str, rule: impl fmt::Display) -> Self {
-        Self { field, detail: rule.to_string() }
+impl InvalidFields {
+    /// The value, or a note of the rule that `field` breaks. The error's text is the rule, and is shown
+    /// to the caller: it must not repeat what was sent.
+    pub fn check<T, E: fmt::Display>(&mut self, field: &'static str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|rule| self.add(field, rule)).ok()
+    }
+
+    /// Notes a rule that `field` breaks.
+    pub fn add(&mut self, field: &'static str, rule: impl fmt::Display) {
+        self.errors.push(serde_json::json!({ "field": field, "detail": rule.to_string() }));
+    }
+}
+
+/// 422, with `errors` naming each field and its rule.
+impl From<InvalidFields> for Problem {
+    fn from(invalid: InvalidFields) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_FAILED, "Some fields break a rule.")
+            .with_extension("errors", invalid.errors)
     }
 }
 
