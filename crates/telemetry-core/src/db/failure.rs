@@ -1,0 +1,199 @@
+//! What is told of a failed query: which kind of error, never what the database said of it.
+//!
+//! The database's own words repeat values (`Key (email)=(joe@example.com) already exists`), so they
+//! are not recorded.
+
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
+use opentelemetry::KeyValue;
+use opentelemetry_semantic_conventions::attribute::{DB_RESPONSE_STATUS_CODE, ERROR_TYPE};
+
+use super::database::System;
+
+/// A failed query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// `error.type`: the kind of error by PostgreSQL's name of the condition, the same for every
+    /// database.
+    pub(super) error_type: &'static str,
+    /// `db.response.status_code`, where the kind of error leaves no doubt about it.
+    pub(super) status_code: Option<&'static str>,
+    /// The status description.
+    pub(super) description: String,
+}
+
+impl Failure {
+    /// A query that diesel began and never told the end of: it could not be sent, or the code
+    /// around it panicked.
+    pub(super) fn unfinished() -> Self {
+        Self {
+            error_type: "unfinished",
+            status_code: None,
+            description: "the query did not finish".to_owned(),
+        }
+    }
+
+    /// `None` where nothing failed: that a row was not found is an answer.
+    pub(super) fn of(error: &Error, system: System) -> Option<Self> {
+        let (error_type, description) = match error {
+            Error::NotFound => return None,
+            Error::DatabaseError(kind, information) => {
+                let error_type = kind_name(*kind);
+                return Some(Self {
+                    error_type,
+                    status_code: status_code(*kind, system),
+                    description: describe(error_type, information.as_ref()),
+                });
+            }
+            Error::RollbackErrorOnCommit { commit_error, .. } => return Self::of(commit_error, system),
+            Error::InvalidCString(_) => ("invalid_c_string", "the query holds a NUL byte"),
+            Error::QueryBuilderError(_) => ("query_builder_error", "the query could not be built"),
+            Error::SerializationError(_) => ("serialization_error", "a value could not be sent"),
+            Error::DeserializationError(_) => ("deserialization_error", "a value could not be read"),
+            Error::BrokenTransactionManager => {
+                ("broken_transaction_manager", "the connection's transaction is broken")
+            }
+            Error::RollbackTransaction => ("rollback_transaction", "rollback was asked for"),
+            Error::AlreadyInTransaction => ("already_in_transaction", "a transaction is open"),
+            Error::NotInTransaction => ("not_in_transaction", "no transaction is open"),
+            _ => ("_OTHER", "the query failed"),
+        };
+        Some(Self { error_type, status_code: None, description: description.to_owned() })
+    }
+
+    /// The attributes of the failure, for spans and metrics alike.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = KeyValue> {
+        let code = self.status_code.map(|code| KeyValue::new(DB_RESPONSE_STATUS_CODE, code));
+        std::iter::once(KeyValue::new(ERROR_TYPE, self.error_type)).chain(code)
+    }
+}
+
+fn kind_name(kind: DatabaseErrorKind) -> &'static str {
+    match kind {
+        DatabaseErrorKind::UniqueViolation => "unique_violation",
+        DatabaseErrorKind::ForeignKeyViolation => "foreign_key_violation",
+        DatabaseErrorKind::NotNullViolation => "not_null_violation",
+        DatabaseErrorKind::CheckViolation => "check_violation",
+        DatabaseErrorKind::RestrictViolation => "restrict_violation",
+        DatabaseErrorKind::ExclusionViolation => "exclusion_violation",
+        DatabaseErrorKind::SerializationFailure => "serialization_failure",
+        DatabaseErrorKind::ReadOnlyTransaction => "read_only_sql_transaction",
+        DatabaseErrorKind::UnableToSendCommand => "unable_to_send_command",
+        DatabaseErrorKind::ClosedConnection => "closed_connection",
+        _ => "database_error",
+    }
+}
+
+/// diesel keeps the code to itself and tells its kind of it, so only kinds that stand for a single
+/// code have one here (`diesel::pg::connection::result`, `diesel::sqlite::connection::stmt`).
+///
+/// SQLite's are its extended result codes; a unique violation has two of them (2067 of an index,
+/// 1555 of a primary key), so it gets the primary code that both share, 19.
+fn status_code(kind: DatabaseErrorKind, system: System) -> Option<&'static str> {
+    match (system, kind) {
+        (System::Postgresql, DatabaseErrorKind::UniqueViolation) => Some("23505"),
+        (System::Postgresql, DatabaseErrorKind::ForeignKeyViolation) => Some("23503"),
+        (System::Postgresql, DatabaseErrorKind::NotNullViolation) => Some("23502"),
+        (System::Postgresql, DatabaseErrorKind::CheckViolation) => Some("23514"),
+        (System::Postgresql, DatabaseErrorKind::RestrictViolation) => Some("23001"),
+        (System::Postgresql, DatabaseErrorKind::ExclusionViolation) => Some("23P01"),
+        (System::Postgresql, DatabaseErrorKind::SerializationFailure) => Some("40001"),
+        (System::Postgresql, DatabaseErrorKind::ReadOnlyTransaction) => Some("25006"),
+        (System::Sqlite, DatabaseErrorKind::UniqueViolation) => Some("19"),
+        (System::Sqlite, DatabaseErrorKind::ForeignKeyViolation) => Some("787"),
+        (System::Sqlite, DatabaseErrorKind::NotNullViolation) => Some("1299"),
+        (System::Sqlite, DatabaseErrorKind::CheckViolation) => Some("275"),
+        _ => None,
+    }
+}
+
+/// `unique violation: constraint users_email_key, table users`: names of the schema, no values.
+fn describe(error_type: &str, information: &dyn DatabaseErrorInformation) -> String {
+    let mut description = error_type.replace('_', " ");
+    let names = [
+        ("constraint", information.constraint_name()),
+        ("table", information.table_name()),
+        ("column", information.column_name()),
+    ];
+    let mut separator = ": ";
+    for (what, name) in names {
+        if let Some(name) = name {
+            description.push_str(&format!("{separator}{what} {name}"));
+            separator = ", ";
+        }
+    }
+    description
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Information;
+
+    impl DatabaseErrorInformation for Information {
+        fn message(&self) -> &str {
+            "Key (email)=(canary@example.com) already exists"
+        }
+        fn details(&self) -> Option<&str> {
+            Some("canary")
+        }
+        fn hint(&self) -> Option<&str> {
+            Some("canary")
+        }
+        fn table_name(&self) -> Option<&str> {
+            Some("users")
+        }
+        fn column_name(&self) -> Option<&str> {
+            None
+        }
+        fn constraint_name(&self) -> Option<&str> {
+            Some("users_email_key")
+        }
+        fn statement_position(&self) -> Option<i32> {
+            None
+        }
+    }
+
+    #[test]
+    fn database_error_is_told_by_kind_and_names_without_its_message() {
+        let error = Error::DatabaseError(DatabaseErrorKind::UniqueViolation, Box::new(Information));
+        let failure = Failure::of(&error, System::Postgresql).unwrap();
+        assert_eq!(failure.error_type, "unique_violation");
+        assert_eq!(failure.status_code, Some("23505"));
+        assert_eq!(failure.description, "unique violation: constraint users_email_key, table users");
+        assert!(!format!("{failure:?}").contains("canary"));
+    }
+
+    #[test]
+    fn status_code_is_told_only_where_the_kind_has_a_single_one() {
+        let code = |kind, system| {
+            let error = Error::DatabaseError(kind, Box::new(String::new()));
+            Failure::of(&error, system).unwrap().status_code
+        };
+        assert_eq!(code(DatabaseErrorKind::SerializationFailure, System::Postgresql), Some("40001"));
+        assert_eq!(code(DatabaseErrorKind::ClosedConnection, System::Postgresql), None);
+        assert_eq!(code(DatabaseErrorKind::UniqueViolation, System::Sqlite), Some("19"));
+        assert_eq!(code(DatabaseErrorKind::NotNullViolation, System::Sqlite), Some("1299"));
+        assert_eq!(code(DatabaseErrorKind::UniqueViolation, System::Mysql), None);
+    }
+
+    #[test]
+    fn errors_with_a_text_of_their_own_lose_it() {
+        let table = [
+            (Error::QueryBuilderError("canary".into()), "query_builder_error"),
+            (Error::SerializationError("canary".into()), "serialization_error"),
+            (Error::DeserializationError("canary".into()), "deserialization_error"),
+            (Error::BrokenTransactionManager, "broken_transaction_manager"),
+        ];
+        for (error, error_type) in table {
+            let failure = Failure::of(&error, System::Sqlite).unwrap();
+            assert_eq!(failure.error_type, error_type);
+            assert!(!failure.description.contains("canary"));
+        }
+    }
+
+    #[test]
+    fn row_that_was_not_found_is_no_failure() {
+        assert_eq!(Failure::of(&Error::NotFound, System::Sqlite), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! diesel's events become spans and metrics.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use diesel::connection::{DebugQuery, Instrumentation, InstrumentationEvent};
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, Tracer};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{SdkTracer, Span};
+
+use super::database::{Database, System};
+use super::failure::Failure;
+use super::metrics::OperationMetrics;
+use super::query::{Queries, Query};
+use super::transaction::{Control, Transactions};
+use crate::Telemetry;
+
+/// diesel looks up PostgreSQL's own types by a query inside another; no more than that is nested.
+const NESTED_QUERIES: usize = 4;
+
+/// What the connections of one database share.
+pub(super) struct Shared {
+    tracer: SdkTracer,
+    metrics: OperationMetrics,
+    system: System,
+    attributes: Arc<[KeyValue]>,
+}
+
+impl Shared {
+    pub(super) fn new(telemetry: &Telemetry, database: &Database) -> Self {
+        Self {
+            tracer: telemetry.tracer().clone(),
+            metrics: OperationMetrics::new(telemetry.meter()),
+            system: database.system(),
+            attributes: database.attributes().into(),
+        }
+    }
+}
+
+/// One connection's instrumentation.
+pub(super) struct ConnectionTelemetry {
+    shared: Arc<Shared>,
+    queries: Queries,
+    running: Vec<Running>,
+    transactions: Transactions,
+    /// What the next query does, where diesel has announced it.
+    control: Option<Control>,
+}
+
+/// A query that diesel has begun.
+struct Running {
+    started: Instant,
+    control: Option<Control>,
+    /// `None` while telemetry is suppressed.
+    query: Option<Arc<Query>>,
+    /// `None` also for the statements that begin and end transactions.
+    span: Option<Span>,
+}
+
+impl ConnectionTelemetry {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let queries = Queries::new(shared.system, shared.attributes.clone());
+        Self { shared, queries, running: Vec::new(), transactions: Transactions::default(), control: None }
+    }
+
+    /// Ends the queries that diesel began and never told the end of.
+    pub(super) fn settle(&mut self) {
+        while let Some(running) = self.running.pop() {
+            self.finish(running, Some(Failure::unfinished()));
+        }
+    }
+
+    fn announce(&mut self, control: Control) {
+        self.settle();
+        if let Control::Begin(depth) = control {
+            self.transactions.begin(depth, &self.shared.tracer, self.shared.attributes.to_vec());
+        }
+        self.control = Some(control);
+    }
+
+    fn start_query(&mut self, query: &dyn DebugQuery) {
+        if self.running.len() == NESTED_QUERIES {
+            self.settle();
+        }
+        let control = self.control.take();
+        let (query, span) = if Context::is_current_telemetry_suppressed() {
+            (None, None)
+        } else {
+            let query = self.queries.look_up(query);
+            let span = control.is_none().then(|| self.start_span(&query));
+            (Some(query), span)
+        };
+        self.running.push(Running { started: Instant::now(), control, query, span });
+    }
+
+    fn start_span(&self, query: &Query) -> Span {
+        let builder = SpanBuilder::from_name(query.name.clone())
+            .with_kind(SpanKind::Client)
+            .with_attributes(query.span_attributes.clone());
+        let tracer = &self.shared.tracer;
+        if self.transactions.is_empty() {
+            Context::map_current(|current| tracer.build_with_context(builder, current))
+        } else {
+            tracer.build_with_context(builder, &self.transactions.parent())
+        }
+    }
+
+    fn finish_query(&mut self, query: &dyn DebugQuery, error: Option<&diesel::result::Error>) {
+        let Some(running) = self.take_running(query) else { return };
+        let failure = error.and_then(|error| Failure::of(error, self.shared.system));
+        let is_answer = matches!(error, Some(diesel::result::Error::DatabaseError(..)));
+        if is_answer && running.control.is_none() && self.shared.system == System::Postgresql {
+            self.transactions.abort();
+        }
+        self.finish(running, failure);
+    }
+
+    /// The query that has finished. A second one in flight is either around it or was begun and
+    /// left, so the text decides.
+    fn take_running(&mut self, query: &dyn DebugQuery) -> Option<Running> {
+        let is_quiet = self.running.last().is_some_and(|running| running.query.is_none());
+        if self.running.len() < 2 || is_quiet {
+            return self.running.pop();
+        }
+        let finished = self.queries.look_up(query);
+        let is_it = |running: &Running| {
+            running.query.as_ref().is_some_and(|query| query.span_attributes == finished.span_attributes)
+        };
+        let at = self.running.iter().rposition(is_it)?;
+        while self.running.len() > at + 1 {
+            if let Some(left) = self.running.pop() {
+                self.finish(left, Some(Failure::unfinished()));
+            }
+        }
+        self.running.pop()
+    }
+
+    fn finish(&mut self, running: Running, failure: Option<Failure>) {
+        let failure = failure.as_ref();
+        if let Some(query) = &running.query {
+            self.shared.metrics.record(query, failure, running.started.elapsed());
+        }
+        if let Some(mut span) = running.span {
+            if let Some(failure) = failure {
+                span.set_attributes(failure.attributes());
+                span.set_status(Status::error(failure.description.clone()));
+            }
+            span.end();
+        }
+        if let Some(control) = running.control {
+            self.transactions.finish(control, failure);
+        }
+    }
+}
+
+impl Instrumentation for ConnectionTelemetry {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        match event {
+            InstrumentationEvent::StartQuery { query, .. } => self.start_query(query),
+            InstrumentationEvent::FinishQuery { query, error, .. } => self.finish_query(query, error),
+            InstrumentationEvent::BeginTransaction { depth, .. } => self.announce(Control::Begin(depth)),
+            InstrumentationEvent::CommitTransaction { depth, .. } => self.announce(Control::Commit(depth)),
+            InstrumentationEvent::RollbackTransaction { depth, .. } => {
+                self.announce(Control::Rollback(depth))
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Drop for ConnectionTelemetry {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}

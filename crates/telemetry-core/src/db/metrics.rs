@@ -1,0 +1,107 @@
+//! The instruments of queries and pools (semantic conventions, "Database metrics").
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry_semantic_conventions::metric::{
+    DB_CLIENT_CONNECTION_CREATE_TIME, DB_CLIENT_CONNECTION_TIMEOUTS, DB_CLIENT_CONNECTION_USE_TIME,
+    DB_CLIENT_CONNECTION_WAIT_TIME, DB_CLIENT_OPERATION_DURATION,
+};
+
+use super::failure::Failure;
+use super::query::Query;
+
+/// Seconds, from the conventions' text of `db.client.operation.duration`. They give none for a
+/// pool's times, which are of the same order.
+const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+/// `db.client.operation.duration`.
+#[derive(Clone)]
+pub(super) struct OperationMetrics {
+    duration: Histogram<f64>,
+}
+
+impl OperationMetrics {
+    pub(super) fn new(meter: &Meter) -> Self {
+        let duration =
+            seconds(meter, DB_CLIENT_OPERATION_DURATION, "Duration of database client operations.");
+        Self { duration }
+    }
+
+    pub(super) fn record(&self, query: &Query, failure: Option<&Failure>, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        match failure {
+            None => self.duration.record(seconds, &query.metric_attributes),
+            Some(failure) => {
+                let mut attributes = query.metric_attributes.clone();
+                attributes.extend(failure.attributes());
+                self.duration.record(seconds, &attributes);
+            }
+        }
+    }
+}
+
+/// The instruments of one pool that are recorded to as things happen.
+pub(super) struct PoolMetrics {
+    wait_time: Histogram<f64>,
+    use_time: Histogram<f64>,
+    create_time: Histogram<f64>,
+    timeouts: Counter<u64>,
+    attributes: [KeyValue; 1],
+}
+
+impl PoolMetrics {
+    pub(super) fn new(meter: &Meter, pool: KeyValue) -> Self {
+        Self {
+            wait_time: seconds(
+                meter,
+                DB_CLIENT_CONNECTION_WAIT_TIME,
+                "The time it took to obtain an open connection from the pool.",
+            ),
+            use_time: seconds(
+                meter,
+                DB_CLIENT_CONNECTION_USE_TIME,
+                "The time between borrowing a connection and returning it to the pool.",
+            ),
+            create_time: seconds(
+                meter,
+                DB_CLIENT_CONNECTION_CREATE_TIME,
+                "The time it took to create a new connection.",
+            ),
+            timeouts: meter
+                .u64_counter(DB_CLIENT_CONNECTION_TIMEOUTS)
+                .with_unit("{timeout}")
+                .with_description(
+                    "The number of connection timeouts that have occurred trying to obtain a connection from the pool.",
+                )
+                .build(),
+            attributes: [pool],
+        }
+    }
+
+    pub(super) fn waited(&self, duration: Duration) {
+        self.wait_time.record(duration.as_secs_f64(), &self.attributes);
+    }
+
+    pub(super) fn used(&self, duration: Duration) {
+        self.use_time.record(duration.as_secs_f64(), &self.attributes);
+    }
+
+    pub(super) fn created(&self, duration: Duration) {
+        self.create_time.record(duration.as_secs_f64(), &self.attributes);
+    }
+
+    pub(super) fn timed_out(&self) {
+        self.timeouts.add(1, &self.attributes);
+    }
+}
+
+fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
+    meter
+        .f64_histogram(name)
+        .with_unit("s")
+        .with_description(description)
+        .with_boundaries(BUCKETS.to_vec())
+        .build()
+}

@@ -1,0 +1,156 @@
+//! From diesel's opaque query to the attributes of its span, remembered per statement.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write};
+use std::sync::Arc;
+
+use diesel::connection::DebugQuery;
+use opentelemetry::KeyValue;
+use opentelemetry_semantic_conventions::attribute::{
+    DB_COLLECTION_NAME, DB_OPERATION_NAME, DB_QUERY_SUMMARY, DB_QUERY_TEXT,
+};
+
+use super::database::System;
+use super::sql::Statement;
+
+/// Statements remembered per connection. A service has some dozens; generated ones (`IN` lists of
+/// each length) must not make it more.
+const REMEMBERED: usize = 128;
+
+/// Longer statements are bulk inserts, seldom the same twice, and not worth the memory.
+const REMEMBERED_LENGTH: usize = 4096;
+
+/// More than this of a statement is not read: the text that is kept of it is shorter still.
+const READ_LIMIT: usize = 64 * 1024;
+
+/// What is known of a statement: everything about it that its spans and metrics say.
+#[derive(Debug)]
+pub(super) struct Query {
+    /// The span's name: the summary, or the system's name where there is none.
+    pub(super) name: String,
+    pub(super) span_attributes: Vec<KeyValue>,
+    pub(super) metric_attributes: Vec<KeyValue>,
+}
+
+/// The statements that a connection has seen.
+pub(super) struct Queries {
+    system: System,
+    common: Arc<[KeyValue]>,
+    known: HashMap<Box<str>, Arc<Query>>,
+    raw: String,
+}
+
+impl Queries {
+    /// `common` are the database's own attributes.
+    pub(super) fn new(system: System, common: Arc<[KeyValue]>) -> Self {
+        Self { system, common, known: HashMap::new(), raw: String::new() }
+    }
+
+    /// What is known of this query; taken apart when it is first seen.
+    pub(super) fn look_up(&mut self, query: &dyn DebugQuery) -> Arc<Query> {
+        self.raw.clear();
+        // An error is the writer's own stop, or diesel could not build the query: then there is
+        // no text, and nothing more to tell.
+        let _ = write!(SqlOnly { out: &mut self.raw }, "{query}");
+        if let Some(known) = self.known.get(self.raw.as_str()) {
+            return known.clone();
+        }
+        let query = Arc::new(Query::new(Statement::parse(&self.raw, self.system), self.system, &self.common));
+        if self.raw.len() <= REMEMBERED_LENGTH {
+            if self.known.len() == REMEMBERED {
+                self.known.clear();
+            }
+            self.known.insert(self.raw.as_str().into(), query.clone());
+        } else {
+            self.raw = String::new();
+        }
+        query
+    }
+}
+
+impl Query {
+    fn new(statement: Statement, system: System, common: &[KeyValue]) -> Self {
+        let Statement { text, summary, operation, collection } = statement;
+        let mut metric_attributes = common.to_vec();
+        let mut add = |key: &'static str, value: Option<String>| {
+            // Shared, so that a span takes a pointer and not a copy.
+            metric_attributes.extend(value.map(|value| KeyValue::new(key, Arc::<str>::from(value))));
+        };
+        add(DB_OPERATION_NAME, operation);
+        add(DB_COLLECTION_NAME, collection);
+        add(DB_QUERY_SUMMARY, Some(summary.clone()).filter(|summary| !summary.is_empty()));
+        let mut span_attributes = metric_attributes.clone();
+        if !text.is_empty() {
+            span_attributes.push(KeyValue::new(DB_QUERY_TEXT, Arc::<str>::from(text)));
+        }
+        let name = if summary.is_empty() { system.name().to_owned() } else { summary };
+        Self { name, span_attributes, metric_attributes }
+    }
+}
+
+/// Takes a query's SQL and stops before diesel formats the values bound to it.
+///
+/// diesel's `Display` writes the SQL, then ` -- binds: `, then the values, in three pieces
+/// (`diesel::query_builder::DebugQuery`). SQL that itself holds that comment comes in one piece with
+/// the rest, and ends as a comment.
+struct SqlOnly<'a> {
+    out: &'a mut String,
+}
+
+impl fmt::Write for SqlOnly<'_> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        if piece.starts_with(" -- binds: ") {
+            return Err(fmt::Error);
+        }
+        let room = READ_LIMIT - self.out.len();
+        let end = piece.floor_char_boundary(room);
+        self.out.push_str(&piece[..end]);
+        if end < piece.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::{Debug, Display, Formatter};
+
+    use super::*;
+
+    /// Writes its pieces one by one, and panics when asked for its values.
+    struct Pieces(&'static [&'static str]);
+
+    impl Display for Pieces {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            for piece in self.0 {
+                f.write_str(piece)?;
+            }
+            panic!("the values were formatted");
+        }
+    }
+
+    impl Debug for Pieces {
+        fn fmt(&self, _: &mut Formatter<'_>) -> fmt::Result {
+            panic!("the values were formatted");
+        }
+    }
+
+    fn sql_of(text: &dyn Display) -> String {
+        let mut out = String::new();
+        let _ = write!(SqlOnly { out: &mut out }, "{text}");
+        out
+    }
+
+    #[test]
+    fn bound_values_are_not_even_formatted() {
+        assert_eq!(sql_of(&Pieces(&["SELECT ?", " -- binds: "])), "SELECT ?");
+    }
+
+    #[test]
+    fn statement_is_read_to_its_limit_and_cut_between_characters() {
+        let text = "é".repeat(READ_LIMIT);
+        let sql = sql_of(&text);
+        assert!(sql.len() <= READ_LIMIT && sql.len() > READ_LIMIT - 4);
+        assert!(text.starts_with(&sql));
+        let odd = format!("x{text}");
+        assert_eq!(sql_of(&odd).len(), READ_LIMIT - 1);
+    }
+}
