@@ -106,8 +106,7 @@ where
 /// Anywhere else a secret that is missing, shorter than 32 bytes, or the development default itself is
 /// a mistake: a service that signs with a secret from its own source code signs nothing.
 pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretString {
-    let development =
-        env.text("ENVIRONMENT").is_none_or(|environment| environment.eq_ignore_ascii_case("development"));
+    let development = env.text("ENVIRONMENT").is_none_or(|environment| environment == "development");
     let file_variable = format!("{name}_FILE");
     let given = match (env.text(name), env.text(&file_variable)) {
         (Some(_), Some(path)) => {

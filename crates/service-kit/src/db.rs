@@ -26,7 +26,7 @@ pub use self::url::{DatabaseUrl, InvalidDatabaseUrl};
 const READ_CONNECTIONS: u32 = 4;
 
 /// A request does not wait longer than this for a connection: its caller would have given up.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where a service keeps its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,12 +80,13 @@ impl Database {
     pub fn open(config: &DatabaseConfig, telemetry: &Telemetry) -> anyhow::Result<Self> {
         let pool = |name: &str, max_size| {
             let options = PoolOptions {
-                name: name.to_owned(),
                 max_size,
-                min_idle: Some(0),
-                acquire_timeout: ACQUIRE_TIMEOUT,
+                min_idle: 0,
+                connection_timeout: CONNECTION_TIMEOUT,
+                name: Some(name.to_owned()),
             };
-            telemetry.pool(Manager::new(config.url.clone()), config.url.described(), options)
+            let database = config.url.described()?;
+            anyhow::Ok(telemetry.pool(Manager::new(config.url.clone()), database, options)?)
         };
         match &config.url {
             DatabaseUrl::Sqlite(_) => {

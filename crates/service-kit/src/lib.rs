@@ -10,6 +10,7 @@
 //! - [`db`]: SQLite or PostgreSQL behind one connection type.
 //! - [`token`]: which service calls, and for which user.
 //! - [`peer`]: calling another service.
+//! - `testing` (feature `testing`): a service on a port and a database of its own.
 //!
 //! It is not a framework: a service's own code talks to actix-web, diesel and `telemetry-core`.
 pub mod app;
@@ -18,6 +19,8 @@ pub mod db;
 pub mod peer;
 pub mod problem;
 pub mod process;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod token;
 
 pub use app::{Parts, Service};

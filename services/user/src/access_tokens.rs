@@ -122,8 +122,14 @@ mod tests {
     fn tokens_that_are_old_foreign_or_for_others_are_refused() {
         assert!(tokens("s").check(&signed(|_| {})).is_ok());
         assert_eq!(tokens("s").check(&signed(|claims| claims.exp = claims.iat - 1)), Err(InvalidToken));
-        assert_eq!(tokens("s").check(&signed(|claims| claims.iss = "order-service".into())), Err(InvalidToken));
-        assert_eq!(tokens("s").check(&signed(|claims| claims.aud = "user-service".into())), Err(InvalidToken));
+        assert_eq!(
+            tokens("s").check(&signed(|claims| claims.iss = "order-service".into())),
+            Err(InvalidToken)
+        );
+        assert_eq!(
+            tokens("s").check(&signed(|claims| claims.aud = "user-service".into())),
+            Err(InvalidToken)
+        );
         assert_eq!(tokens("other").check(&signed(|_| {})), Err(InvalidToken));
         assert_eq!(tokens("s").check(&"not.a.token".into()), Err(InvalidToken));
     }

@@ -108,7 +108,8 @@ impl Accounts {
             Some(email) => self.users.find_credentials(&email).await?,
             None => None,
         };
-        let (user, hash) = credentials.map(|Credentials { user, password_hash }| (user, password_hash)).unzip();
+        let (user, hash) =
+            credentials.map(|Credentials { user, password_hash }| (user, password_hash)).unzip();
         if !self.passwords.verify(password, hash).await {
             return Err(LoginError::InvalidCredentials);
         }

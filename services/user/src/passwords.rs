@@ -67,9 +67,8 @@ impl Passwords {
         self.at_work(move |inner| {
             let known = hash.is_some();
             let hash = hash.map_or_else(|| inner.decoy.clone(), PasswordHash::into_string);
-            let matches = Phc::new(&hash).is_ok_and(|hash| {
-                inner.argon2.verify_password(password.expose().as_bytes(), &hash).is_ok()
-            });
+            let matches = Phc::new(&hash)
+                .is_ok_and(|hash| inner.argon2.verify_password(password.expose().as_bytes(), &hash).is_ok());
             known && matches
         })
         .await

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use telemetry_core::db::Database;
+use telemetry_core::db::{Database, DatabaseUrlError};
 use url::Url;
 
 /// A database to connect to. Its `Debug` text has no password in it.
@@ -40,20 +40,10 @@ impl DatabaseUrl {
     }
 
     /// As spans and metrics name it.
-    pub(super) fn described(&self) -> Database {
+    pub(super) fn described(&self) -> Result<Database, DatabaseUrlError> {
         match self {
-            Self::Sqlite(file) => Database {
-                system: "sqlite",
-                namespace: file.display().to_string(),
-                address: None,
-                port: None,
-            },
-            Self::Postgres(url) => Database {
-                system: "postgresql",
-                namespace: url.path().trim_matches('/').to_owned(),
-                address: url.host_str().map(str::to_owned),
-                port: url.port(),
-            },
+            Self::Sqlite(file) => Database::from_url(&format!("sqlite://{}", file.display())),
+            Self::Postgres(url) => Database::from_url(url.as_str()),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct TenantResponse {
     security(("service_token" = [])),
 )]
 #[post("/tenants")]
-async fn create_tenant(
+pub(super) async fn create_tenant(
     _caller: ServiceCaller,
     tenants: web::Data<Tenants>,
     request: web::Json<CreateTenantRequest>,

@@ -37,7 +37,7 @@ pub(super) struct ValidatedUser {
     security(("service_token" = [])),
 )]
 #[post("/tokens/validate")]
-async fn validate_token(
+pub(super) async fn validate_token(
     _caller: ServiceCaller,
     accounts: web::Data<Accounts>,
     request: web::Json<ValidateTokenRequest>,

@@ -62,7 +62,7 @@ pub(super) struct RegisterRequest {
     ),
 )]
 #[post("/register")]
-async fn register_user(
+pub(super) async fn register_user(
     accounts: web::Data<Accounts>,
     request: web::Json<RegisterRequest>,
 ) -> Result<HttpResponse, Problem> {
@@ -107,7 +107,7 @@ pub(super) struct LoginResponse {
     ),
 )]
 #[post("/login")]
-async fn log_in(
+pub(super) async fn log_in(
     accounts: web::Data<Accounts>,
     request: web::Json<LoginRequest>,
 ) -> Result<web::Json<LoginResponse>, Problem> {
@@ -131,7 +131,7 @@ async fn log_in(
     security(("user_token" = [])),
 )]
 #[get("/me")]
-async fn find_current_user(
+pub(super) async fn find_current_user(
     accounts: web::Data<Accounts>,
     BearerToken(token): BearerToken,
 ) -> Result<web::Json<UserResponse>, Problem> {
@@ -169,7 +169,7 @@ pub(super) struct CreateUserRequest {
     security(("service_token" = [])),
 )]
 #[post("/users")]
-async fn create_user(
+pub(super) async fn create_user(
     _caller: ServiceCaller,
     accounts: web::Data<Accounts>,
     request: web::Json<CreateUserRequest>,
@@ -207,7 +207,7 @@ pub(super) struct UpdateUserRequest {
     security(("service_token" = [])),
 )]
 #[patch("/users/{id}")]
-async fn update_user(
+pub(super) async fn update_user(
     _caller: ServiceCaller,
     accounts: web::Data<Accounts>,
     id: web::Path<Uuid>,

@@ -112,13 +112,20 @@ impl Users {
     pub(crate) async fn set_active(&self, id: UserId, active: bool) -> Result<Option<User>, DatabaseError> {
         self.database
             .write(move |connection| {
-                connection.transaction(|connection| {
-                    let user = users::table.find(id.to_string());
-                    diesel::update(user).set(users::is_active.eq(active)).execute(connection)?;
-                    let found = user.select(UserRow::as_select()).first(connection).optional()?;
-                    found.map(|row| User::try_from(row).map_err(QueryError::from)).transpose()
-                })
-                .map_err(DatabaseError::from)
+                connection
+                    .transaction(|connection| {
+                        let id = id.to_string();
+                        diesel::update(users::table.find(&id))
+                            .set(users::is_active.eq(active))
+                            .execute(connection)?;
+                        let found = users::table
+                            .find(&id)
+                            .select(UserRow::as_select())
+                            .first(connection)
+                            .optional()?;
+                        found.map(|row| User::try_from(row).map_err(QueryError::from)).transpose()
+                    })
+                    .map_err(DatabaseError::from)
             })
             .await
     }
