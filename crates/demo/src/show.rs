@@ -67,7 +67,7 @@ async fn demonstrate(options: Options) -> anyhow::Result<bool> {
         mark = Instant::now();
     };
     let system = tokio::select! {
-        system = System::start(&plan, started) => system?,
+        system = System::start(plan, started) => system?,
         () = terminated() => {
             say("\nStopped while starting.");
             return Ok(false);

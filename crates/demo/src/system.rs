@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use crate::parts::Part;
@@ -27,8 +27,10 @@ pub struct Plan {
 
 /// The running system. Dropping it kills its processes.
 pub struct System {
+    plan: Plan,
+    ports: Ports,
+    secrets: Secrets,
     processes: BTreeMap<Part, Process>,
-    service_secret: SecretString,
     client: reqwest::Client,
 }
 
@@ -37,30 +39,33 @@ impl System {
     ///
     /// # Errors
     /// Where one does not come up; those that did are killed.
-    pub async fn start(plan: &Plan, mut started: impl FnMut(&Process)) -> anyhow::Result<Self> {
-        let logs = plan.data.join("logs");
-        std::fs::create_dir_all(&logs).with_context(|| format!("making {}", logs.display()))?;
+    pub async fn start(plan: Plan, mut started: impl FnMut(&Process)) -> anyhow::Result<Self> {
         let secrets = Secrets::load(&plan.data)?;
         let ports = Ports::choose(plan.default_ports)?;
-        let mut system = Self {
-            processes: BTreeMap::new(),
-            service_secret: secrets.service_token.clone().into(),
-            client: client(),
-        };
+        let mut system = Self { plan, ports, secrets, processes: BTreeMap::new(), client: client() };
         for part in Part::ALL {
-            let mut variables = variables(part, plan, &ports, &secrets);
-            variables.extend(plan.variables.iter().cloned());
-            let mut process = Process::start(&plan.program, part, ports.of(part), &variables, &logs)?;
-            process.ready(&system.client).await?;
-            started(&process);
-            system.processes.insert(part, process);
+            started(system.start_one(part).await?);
         }
         Ok(system)
     }
 
+    /// Starts one process, where it listened before if it ran before, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub async fn start_one(&mut self, part: Part) -> anyhow::Result<&Process> {
+        let logs = self.plan.data.join("logs");
+        std::fs::create_dir_all(&logs).with_context(|| format!("making {}", logs.display()))?;
+        let variables = self.variables(part);
+        let mut process = Process::start(&self.plan.program, part, self.ports.of(part), &variables, &logs)?;
+        process.ready(&self.client).await?;
+        self.processes.insert(part, process);
+        Ok(&self.processes[&part])
+    }
+
     /// The base URL of a process.
     pub fn url(&self, part: Part) -> String {
-        self.processes.get(&part).map(Process::url).unwrap_or_default()
+        self.ports.url(part)
     }
 
     /// A process, where it runs.
@@ -70,7 +75,7 @@ impl System {
 
     /// What the services sign their tokens with.
     pub fn service_secret(&self) -> &SecretString {
-        &self.service_secret
+        &self.secrets.service_token
     }
 
     /// An HTTP client without telemetry: the traces begin in the services.
@@ -111,6 +116,41 @@ impl System {
     }
 }
 
+impl System {
+    /// What this process tells `part`.
+    fn variables(&self, part: Part) -> Vec<(String, String)> {
+        let mut variables = Vec::new();
+        let mut set = |name: &str, value: String| variables.push((name.to_owned(), value));
+        if part.is_service() {
+            set("DATABASE_URL", self.plan.database_url(part));
+            set("SERVICE_TOKEN_SECRET", self.secrets.service_token.expose_secret().to_owned());
+            set("JWT_SECRET", self.secrets.jwt.expose_secret().to_owned());
+            set("USER_URL", self.url(Part::User));
+            set("INVENTORY_URL", self.url(Part::Inventory));
+            set("PAYMENT_URL", self.url(Part::Payment));
+            set("GATEWAY_URL", self.url(Part::Gateway));
+            // Everything goes to the viewer, and soon: a person is waiting to see it.
+            for signal in ["TRACES", "METRICS", "LOGS"] {
+                set(&format!("OTEL_{signal}_EXPORTER"), "otlp".to_owned());
+            }
+            set("OTEL_EXPORTER_OTLP_ENDPOINT", self.url(Part::Viewer));
+            set("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned());
+            set("OTEL_BLRP_SCHEDULE_DELAY", "100".to_owned());
+        }
+        variables.extend(self.plan.variables.iter().cloned());
+        variables
+    }
+}
+
+impl Plan {
+    fn database_url(&self, part: Part) -> String {
+        match &self.database_url {
+            Some(url) => url.replace("{service}", part.name()),
+            None => format!("sqlite://{}", self.data.join(format!("{}.db", part.name())).display()),
+        }
+    }
+}
+
 /// An HTTP client that waits longer than any order takes.
 fn client() -> reqwest::Client {
     // An error says that there is a provider already.
@@ -120,41 +160,6 @@ fn client() -> reqwest::Client {
         .tls_certs_only([])
         .build()
         .expect("a client without certificates reads nothing that could fail")
-}
-
-/// What this process tells `part`.
-fn variables(part: Part, plan: &Plan, ports: &Ports, secrets: &Secrets) -> Vec<(String, String)> {
-    let mut variables = Vec::new();
-    let mut set = |name: &str, value: String| variables.push((name.to_owned(), value));
-    if !part.is_service() {
-        return variables;
-    }
-    set("DATABASE_URL", database_url(part, plan));
-    set("SERVICE_TOKEN_SECRET", secrets.service_token.clone());
-    set("JWT_SECRET", secrets.jwt.clone());
-    for (peer, name) in [
-        (Part::User, "USER_URL"),
-        (Part::Inventory, "INVENTORY_URL"),
-        (Part::Payment, "PAYMENT_URL"),
-        (Part::Gateway, "GATEWAY_URL"),
-    ] {
-        set(name, ports.url(peer));
-    }
-    // Everything goes to the viewer, and soon: a person is waiting to see it.
-    for signal in ["TRACES", "METRICS", "LOGS"] {
-        set(&format!("OTEL_{signal}_EXPORTER"), "otlp".to_owned());
-    }
-    set("OTEL_EXPORTER_OTLP_ENDPOINT", ports.url(Part::Viewer));
-    set("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned());
-    set("OTEL_BLRP_SCHEDULE_DELAY", "100".to_owned());
-    variables
-}
-
-fn database_url(part: Part, plan: &Plan) -> String {
-    match &plan.database_url {
-        Some(url) => url.replace("{service}", part.name()),
-        None => format!("sqlite://{}", plan.data.join(format!("{}.db", part.name())).display()),
-    }
 }
 
 /// Where each process listens.
@@ -186,8 +191,8 @@ impl Ports {
 
 /// Secrets made for this folder's databases, kept beside them: tokens stay valid over restarts.
 struct Secrets {
-    service_token: String,
-    jwt: String,
+    service_token: SecretString,
+    jwt: SecretString,
 }
 
 impl Secrets {
@@ -195,12 +200,12 @@ impl Secrets {
         let secret = |name: &str| {
             let path = data.join(name);
             if let Ok(secret) = std::fs::read_to_string(&path) {
-                return Ok(secret);
+                return Ok(SecretString::from(secret));
             }
             // Two version 4 UUIDs: 244 random bits.
             let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
             write_private(&path, &secret).with_context(|| format!("writing {}", path.display()))?;
-            Ok::<_, anyhow::Error>(secret)
+            Ok::<_, anyhow::Error>(secret.into())
         };
         Ok(Self { service_token: secret("service-token-secret")?, jwt: secret("jwt-secret")? })
     }

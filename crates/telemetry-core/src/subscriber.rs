@@ -30,7 +30,8 @@ const EXPORT_PATH: [&str; 12] = [
 
 /// Left out of the log unless `RUST_LOG` names it: what the SDK says about itself, which the export
 /// health tells once and not once per batch; and actix-server's news of its own threads.
-const QUIET: &str = "actix_server=warn,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,opentelemetry_http=off";
+const QUIET: &str =
+    "actix_server=warn,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,opentelemetry_http=off";
 
 /// `#[tracing::instrument]` spans as OpenTelemetry spans, with context activation: what they
 /// enclose has them as parents, whoever makes it.

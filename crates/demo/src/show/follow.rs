@@ -125,7 +125,7 @@ pub(super) async fn keep_ordering(system: &mut System, shop: &Shop, rate: f64) -
                     say(format_args!("last second: {}", counts.join(", ")));
                 }
                 if signed_in.elapsed() > Shop::SIGN_IN_AGAIN {
-                    shop.sign_in(system).await?;
+                    shop.sign_in_again().await?;
                     signed_in = Instant::now();
                 }
             }
