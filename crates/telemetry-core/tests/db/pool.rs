@@ -28,7 +28,7 @@ fn memory_pool(telemetry: &TestTelemetry, options: PoolOptions) -> SqlitePool {
             ConnectionManager::new(url),
             Database::from_url(url).unwrap(),
             options,
-            |connection| connection.batch_execute(SCHEMA),
+            |connection: &mut SqliteConnection| connection.batch_execute(SCHEMA),
         )
         .unwrap()
 }
@@ -188,7 +188,7 @@ fn set_up_that_fails_is_a_connection_that_failed() {
             ConnectionManager::<SqliteConnection>::new(url),
             Database::from_url(url).unwrap(),
             options,
-            |connection| connection.batch_execute("PRAGMA nonsense("),
+            |connection: &mut SqliteConnection| connection.batch_execute("PRAGMA nonsense("),
         )
         .err()
         .unwrap();
