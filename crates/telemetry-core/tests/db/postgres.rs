@@ -7,9 +7,6 @@ use telemetry_core::db::PoolOptions;
 
 use super::*;
 
-const NEEDS: &str =
-    "needs a PostgreSQL at TEST_POSTGRES_URL, without a port of its own in the URL's host part";
-
 /// The database's attributes are left out: they differ from place to place.
 const OF_SERVER: [&str; 3] = ["db.namespace", "server.address", "server.port"];
 
