@@ -1,1 +1,27 @@
-//! service-kit
+//! What the four services share and `telemetry-core` must not know.
+//!
+//! A service is a type that implements [`Service`]: its name, its variables, how it is wired and its
+//! routes. Everything else at the edge of a process is here, once:
+//!
+//! - [`process`]: the command line, start, signals, the order of shutting down, the exit code.
+//! - [`config`]: the variables every service reads, and secrets.
+//! - [`app`]: the HTTP application around a service's routes; building and running are two calls.
+//! - [`problem`]: error answers, RFC 9457.
+//! - [`db`]: SQLite or PostgreSQL behind one connection type.
+//! - [`token`]: which service calls, and for which user.
+//! - [`peer`]: calling another service.
+//! - `testing` (feature `testing`): a service on a port and a database of its own.
+//!
+//! It is not a framework: a service's own code talks to actix-web, diesel and `telemetry-core`.
+pub mod app;
+pub mod config;
+pub mod db;
+pub mod peer;
+pub mod problem;
+pub mod process;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod token;
+
+pub use app::{Parts, Service};
+pub use problem::Problem;

@@ -78,7 +78,7 @@ impl Middleware for ClientTelemetry {
 
 /// A reqwest client with the defaults of [`Telemetry::client`].
 pub(crate) fn plain_client() -> reqwest::Client {
-    crate::tls::install_provider();
+    crate::export::install_crypto_provider();
     let builder = || {
         reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(30))
     };

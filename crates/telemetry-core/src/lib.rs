@@ -6,12 +6,59 @@
 //! |---|---|---|
 //! | [`server`] | one SERVER span a request: `{METHOD} {route}` | `http.server.request.duration`, `.active_requests`, `.request.body.size`, `.response.body.size` |
 //! | [`client`] | one CLIENT span a try: `{METHOD} {url.template}` | `http.client.request.duration` |
-//!
+//! | [`db`] | one CLIENT span a statement: `{operation} {tables}`; `transaction`; `wait_for_connection` | `db.client.operation.duration`, `db.client.connection.*` |
 //! | [`tracing`](https://docs.rs/tracing) | `#[instrument]` spans, INTERNAL | |
 //!
 //! Names, units and attributes are those of the stable OpenTelemetry semantic conventions; a change of
 //! them is a breaking change. `tracing` events are log records that know their trace. W3C Trace Context
 //! and Baggage go in and out with every request.
+//!
+//! # Quick start
+//!
+//! One call sets it up, one line wraps the app, one makes a client, one a pool:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use actix_web::{App, HttpServer, web};
+//! use diesel::SqliteConnection;
+//! use diesel::r2d2::ConnectionManager;
+//! use telemetry_core::Config;
+//! use telemetry_core::db::{Database, PoolOptions};
+//!
+//! #[actix_web::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let config = Config::from_env(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))?;
+//!     let telemetry = telemetry_core::init(config)?;
+//!
+//!     let url = "shop.db";
+//!     let pool = telemetry.pool(
+//!         ConnectionManager::<SqliteConnection>::new(url),
+//!         Database::from_url("sqlite://shop.db")?,
+//!         PoolOptions::default(),
+//!     )?;
+//!     let client = telemetry.client();
+//!     let middleware = telemetry.server();
+//!     HttpServer::new(move || {
+//!         App::new()
+//!             .app_data(web::Data::new(pool.clone()))
+//!             .app_data(web::Data::new(client.clone()))
+//!             .wrap(middleware.clone())
+//!     })
+//!     .bind(("127.0.0.1", 8080))?
+//!     .run()
+//!     .await?;
+//!
+//!     let report = telemetry.shutdown(Duration::from_secs(3));
+//!     if !report.is_complete() {
+//!         eprintln!("{report}");
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Without any variable this prints spans and logs to the console; with `ENVIRONMENT=production` it
+//! sends them by OTLP to `http://localhost:4318`. [`Config`] lists the variables.
 //!
 //! # What to know
 //!
@@ -26,6 +73,7 @@ pub mod client;
 pub mod config;
 pub mod context;
 pub mod db;
+pub mod export;
 pub mod names;
 pub mod propagation;
 pub mod server;
@@ -34,15 +82,15 @@ pub mod span;
 pub mod testing;
 
 mod baggage;
-#[expect(dead_code, reason = "used once init lands")]
+mod init;
 mod log_format;
 mod paths;
 mod redact;
 mod resource;
 mod subscriber;
 mod telemetry;
-mod tls;
 
 pub use config::Config;
+pub use init::{InitError, TelemetryGuard, init};
 pub use opentelemetry;
 pub use telemetry::Telemetry;

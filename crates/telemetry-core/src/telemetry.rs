@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{self, ClientTelemetry};
+use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
 use crate::propagation::Propagation;
 use crate::server::ServerTelemetry;
@@ -31,6 +32,7 @@ pub(crate) struct Inner {
     pub(crate) meter: Meter,
     pub(crate) propagation: Propagation,
     pub(crate) excluded_paths: PathPatterns,
+    pub(crate) exports: Option<Providers>,
     pub(crate) is_enabled: bool,
     pub(crate) background: Background,
 }
@@ -116,6 +118,11 @@ impl Telemetry {
     /// Whether telemetry is made at all (`OTEL_SDK_DISABLED` is not `true`).
     pub fn is_enabled(&self) -> bool {
         self.inner.is_enabled
+    }
+
+    /// What has been exported and what was lost so far; nothing where telemetry stays in memory.
+    pub fn export_health(&self) -> ExportHealth {
+        self.inner.exports.as_ref().map(Providers::health).unwrap_or_default()
     }
 
     pub(crate) fn propagation(&self) -> &Propagation {

@@ -79,6 +79,7 @@ impl TestTelemetry {
                 Box::new(opentelemetry_sdk::propagation::BaggagePropagator::new()),
             ]),
             excluded_paths: PathPatterns::new(["/health"]),
+            exports: None,
             is_enabled: true,
             background: Background::on_current_runtime(),
         });

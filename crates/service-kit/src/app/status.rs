@@ -1,0 +1,93 @@
+//! What operators and orchestrators ask every service: who are you, do you live, can you work.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, web};
+use serde::Serialize;
+use telemetry_core::Telemetry;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::Problem;
+use crate::app::Stopping;
+use crate::db::Database;
+use crate::problem::code;
+
+/// The name and version that `/` greets with.
+#[derive(Clone, Copy)]
+pub(super) struct Identity {
+    pub(super) name: &'static str,
+    pub(super) version: &'static str,
+}
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(greet).service(report_health).service(report_readiness);
+}
+
+#[derive(Serialize, ToSchema)]
+struct Greeting {
+    /// The service and its version.
+    message: String,
+    /// Always `operational`: a service that is not does not answer.
+    status: &'static str,
+}
+
+/// Tells which service this is.
+#[utoipa::path(tag = "status", responses((status = 200, body = Greeting)))]
+#[get("/")]
+async fn greet(identity: web::Data<Identity>) -> web::Json<Greeting> {
+    let message = format!("{} {}", identity.name, identity.version);
+    web::Json(Greeting { message, status: "operational" })
+}
+
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// Always `healthy`: this asks for nothing but an answer.
+    status: &'static str,
+    /// `enabled` or `disabled`.
+    tracing: &'static str,
+    /// The current trace, where this path is traced at all.
+    trace_id: Option<String>,
+    /// The current span, likewise.
+    span_id: Option<String>,
+    /// How the exporters do: what was sent, what was lost.
+    #[schema(value_type = Object)]
+    exporters: serde_json::Value,
+}
+
+/// Tells that the process lives, and how its telemetry does. Asks nobody else, so that a database that
+/// is away does not get a healthy process killed.
+#[utoipa::path(tag = "status", responses((status = 200, body = Health)))]
+#[get("/health")]
+async fn report_health(telemetry: web::Data<Telemetry>) -> web::Json<Health> {
+    let (trace_id, span_id) = telemetry_core::span::ids().unzip();
+    web::Json(Health {
+        status: "healthy",
+        tracing: if telemetry.is_enabled() { "enabled" } else { "disabled" },
+        trace_id,
+        span_id,
+        exporters: serde_json::to_value(telemetry.export_health()).unwrap_or_default(),
+    })
+}
+
+#[derive(Serialize, ToSchema)]
+struct Readiness {
+    /// Always `ready`; whoever is not answers 503.
+    status: &'static str,
+}
+
+/// Tells whether requests should be sent here: not while the database is away or the process stops.
+#[utoipa::path(tag = "status", responses(
+    (status = 200, body = Readiness),
+    (status = 503, description = "`database_unavailable` or `shutting_down`"),
+))]
+#[get("/ready")]
+async fn report_readiness(
+    database: web::Data<Database>,
+    stopping: web::Data<Stopping>,
+) -> Result<HttpResponse, Problem> {
+    if stopping.is_requested() {
+        return Err(Problem::unavailable(code::SHUTTING_DOWN, "This process is going down."));
+    }
+    database.ping().await?;
+    Ok(HttpResponse::build(StatusCode::OK).json(Readiness { status: "ready" }))
+}

@@ -1,0 +1,243 @@
+//! The variables every service reads.
+//!
+//! Reading notes mistakes in the [`Env`] and goes on, so that all of them are told at once.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use actix_web::http::Uri;
+use secrecy::{ExposeSecret, SecretString};
+use telemetry_core::config::Env;
+
+use crate::Service;
+use crate::db::DatabaseConfig;
+use crate::token::ServiceTokens;
+
+/// Outside development a secret has at least the length of the hash it keys (RFC 7518, 3.2).
+const SECRET_MIN_BYTES: usize = 32;
+
+/// Everything a service is configured by, its telemetry aside.
+pub struct Settings<S: Service> {
+    /// Where it listens and how it stops.
+    pub server: ServerConfig,
+    /// Where it keeps its rows.
+    pub database: DatabaseConfig,
+    /// How it proves to other services who it is.
+    pub tokens: ServiceTokens,
+    /// What only this service has.
+    pub service: S::Settings,
+}
+
+impl<S: Service> Settings<S> {
+    /// Reads all of it.
+    pub fn read(env: &mut Env) -> Self {
+        Self {
+            server: ServerConfig::read(env, S::PORT),
+            database: DatabaseConfig::read(env, S::NAME),
+            tokens: ServiceTokens::read(env, S::NAME),
+            service: S::settings(env),
+        }
+    }
+}
+
+/// Where a service listens, and how it stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// `HOST`, an IP address. Default 127.0.0.1: what listens to the world says so.
+    pub host: IpAddr,
+    /// `PORT`. Default the service's own; 0 takes a free one.
+    pub port: u16,
+    /// `WORKERS`, threads that serve requests, 1 to 64. Default 2: each costs memory, and waiting for
+    /// the database happens elsewhere.
+    pub workers: usize,
+    /// `SHUTDOWN_TIMEOUT`, whole seconds, 2 to 600, for all of shutting down. Default 10, which is what
+    /// container runtimes give before they kill.
+    pub shutdown_timeout: Duration,
+    /// `CORS_ALLOWED_ORIGINS`, comma-separated origins (`https://shop.example`). Default none.
+    pub cors_allowed_origins: Vec<String>,
+}
+
+impl ServerConfig {
+    /// Reads the variables; `port` is the service's own.
+    pub fn read(env: &mut Env, port: u16) -> Self {
+        Self {
+            host: env.parse_or(
+                "HOST",
+                IpAddr::V4(Ipv4Addr::LOCALHOST),
+                "an IP address, such as 127.0.0.1 or 0.0.0.0",
+            ),
+            port: env.parse_or("PORT", port, "a port, 0 to 65535"),
+            workers: number_within(env, "WORKERS", 1..=64, "a number of threads, 1 to 64").unwrap_or(2),
+            shutdown_timeout: Duration::from_secs(
+                number_within(env, "SHUTDOWN_TIMEOUT", 2..=600, "whole seconds, 2 to 600").unwrap_or(10),
+            ),
+            cors_allowed_origins: env
+                .parse_with(
+                    "CORS_ALLOWED_ORIGINS",
+                    "comma-separated origins, each a scheme and a host such as https://shop.example, without a path",
+                    origins,
+                )
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The address to bind.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+}
+
+/// A whole number within bounds; `None` where it is unset or wrong.
+pub fn number_within<T>(
+    env: &mut Env,
+    name: &str,
+    bounds: std::ops::RangeInclusive<T>,
+    expected: &str,
+) -> Option<T>
+where
+    T: std::str::FromStr + PartialOrd,
+{
+    env.parse_with(name, expected, |text| text.parse().ok().filter(|number| bounds.contains(number)))
+}
+
+/// A secret, from the variable `name` or from the file that `{name}_FILE` names.
+///
+/// In development (`ENVIRONMENT` is unset or `development`) it defaults to `development_default`.
+/// Anywhere else a secret that is missing, shorter than 32 bytes, or the development default itself is
+/// a mistake: a service that signs with a secret from its own source code signs nothing.
+pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretString {
+    let development = env.text("ENVIRONMENT").is_none_or(|environment| environment == "development");
+    let file_variable = format!("{name}_FILE");
+    let given = match (env.text(name), env.text(&file_variable)) {
+        (Some(_), Some(path)) => {
+            env.reject(&file_variable, &path, &format!("only one of {name} and {file_variable}"));
+            return development_default.into();
+        }
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text.trim().to_owned()),
+            Err(error) => {
+                env.reject(&file_variable, &path, &format!("a file that can be read ({error})"));
+                return development_default.into();
+            }
+        },
+        (given, None) => given,
+    };
+    let Some(given) = given.map(SecretString::from) else {
+        if !development {
+            env.reject(
+                name,
+                "",
+                &format!("a secret of {SECRET_MIN_BYTES} bytes or more (or {file_variable})"),
+            );
+        }
+        return development_default.into();
+    };
+    let text = given.expose_secret();
+    if !development && (text.len() < SECRET_MIN_BYTES || text == development_default) {
+        env.reject(
+            name,
+            "",
+            &format!(
+                "a secret of its own of {SECRET_MIN_BYTES} bytes or more where ENVIRONMENT is not development"
+            ),
+        );
+    }
+    given
+}
+
+/// A browser compares origins letter by letter, so only the exact form can ever match.
+fn origins(text: &str) -> Option<Vec<String>> {
+    text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(origin).collect()
+}
+
+fn origin(text: &str) -> Option<String> {
+    let uri: Uri = text.parse().ok()?;
+    let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme))?;
+    let exact = format!("{scheme}://{}", uri.authority()?);
+    (text == exact).then_some(exact)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: &str = "development only";
+
+    fn mistakes(env: Env) -> Vec<String> {
+        env.finish()
+            .err()
+            .map(|error| error.mistakes().iter().map(ToString::to_string).collect())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn nothing_set_gives_the_defaults() {
+        let mut env = Env::of::<&str, &str>([]);
+        let server = ServerConfig::read(&mut env, 8081);
+        assert_eq!(server.address().to_string(), "127.0.0.1:8081");
+        assert_eq!(server.workers, 2);
+        assert_eq!(server.shutdown_timeout, Duration::from_secs(10));
+        assert_eq!(server.cors_allowed_origins, Vec::<String>::new());
+        assert_eq!(mistakes(env), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_mistake_is_told() {
+        let mut env = Env::of([
+            ("HOST", "everywhere"),
+            ("PORT", "65536"),
+            ("WORKERS", "0"),
+            ("SHUTDOWN_TIMEOUT", "1"),
+            ("CORS_ALLOWED_ORIGINS", "https://shop.example/"),
+        ]);
+        ServerConfig::read(&mut env, 8081);
+        let mistakes = mistakes(env);
+        let variables: Vec<_> = mistakes.iter().map(|mistake| mistake.split('=').next().unwrap()).collect();
+        assert_eq!(variables, ["HOST", "PORT", "WORKERS", "SHUTDOWN_TIMEOUT", "CORS_ALLOWED_ORIGINS"]);
+    }
+
+    #[test]
+    fn origins_are_taken_in_the_form_browsers_send() {
+        assert_eq!(
+            origins("https://shop.example, http://localhost:3000,").unwrap(),
+            ["https://shop.example", "http://localhost:3000"]
+        );
+        for wrong in ["shop.example", "*", "ftp://shop.example", "https://shop.example/path", "https://"] {
+            assert_eq!(origins(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_file() {
+        let path = std::env::temp_dir().join(format!("service-kit-secret-{}", uuid::Uuid::now_v7()));
+        std::fs::write(&path, "from a file, long enough for production\n").unwrap();
+        let mut env = Env::of([("ENVIRONMENT", "production"), ("JWT_SECRET_FILE", path.to_str().unwrap())]);
+        let read = secret(&mut env, "JWT_SECRET", DEFAULT);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read.expose_secret(), "from a file, long enough for production");
+        assert_eq!(mistakes(env), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_secret_file_that_is_not_there_is_a_mistake_even_in_development() {
+        let mut env = Env::of([("JWT_SECRET_FILE", "/does/not/exist")]);
+        secret(&mut env, "JWT_SECRET", DEFAULT);
+        assert!(mistakes(env)[0].starts_with("JWT_SECRET_FILE=/does/not/exist: expected a file"));
+    }
+
+    #[test]
+    fn development_has_a_default_secret_and_production_does_not() {
+        let mut development = Env::of([("ENVIRONMENT", "development")]);
+        assert_eq!(secret(&mut development, "JWT_SECRET", DEFAULT).expose_secret(), DEFAULT);
+        assert_eq!(mistakes(development), Vec::<String>::new());
+
+        let long_default = "a development default that is long enough";
+        for given in [vec![], vec![("JWT_SECRET", "hunter2")], vec![("JWT_SECRET", long_default)]] {
+            let mut env = Env::of(given.iter().copied().chain([("ENVIRONMENT", "staging")]));
+            secret(&mut env, "JWT_SECRET", long_default);
+            let mistakes = mistakes(env);
+            assert_eq!(mistakes.len(), 1, "{given:?}");
+            assert!(!mistakes[0].contains("hunter2"), "a mistake shows the secret: {mistakes:?}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The way out: from a [`Config`] to providers whose spans, metrics and log records leave the process.
+//!
+//! Nothing here waits on a request's thread. Each OTLP signal has a bounded queue and a thread of its own
+//! (the SDK's batch processors and periodic reader); all share one connection pool on one more thread. What a
+//! full queue, a failing collector or a short shutdown loses is counted, never guessed: [`ExportHealth`] tells
+//! it while the process runs, [`ShutdownReport`] at its end.
+
+mod connection;
+mod console;
+mod counter;
+mod delivery;
+mod health;
+mod logs;
+mod metrics;
+mod otlp;
+mod shutdown;
+mod spans;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, TracerProviderBuilder};
+
+use crate::Config;
+use crate::config::{Exporter, Otlp, Signal};
+use connection::Connection;
+use counter::Counter;
+use delivery::Delivery;
+
+pub(crate) use connection::install_crypto_provider;
+pub use health::{ExportHealth, SignalHealth};
+pub use shutdown::{ShutdownReport, SignalReport};
+
+/// The target of this module's own log lines.
+const TARGET: &str = "telemetry_core::export";
+
+/// The three providers of one configuration, and what became of what they were given. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Providers {
+    /// Makes tracers.
+    pub(crate) tracer: SdkTracerProvider,
+    /// Makes meters.
+    pub(crate) meter: SdkMeterProvider,
+    /// Makes loggers, for the bridge from `tracing`.
+    pub(crate) logger: SdkLoggerProvider,
+    pipelines: Arc<Pipelines>,
+}
+
+impl Providers {
+    /// Starts the exporters that the configuration names. With `OTEL_SDK_DISABLED` there are none, and no span
+    /// is recorded.
+    ///
+    /// `extend` may add to the tracer provider what is not its configuration, such as a span processor.
+    ///
+    /// # Errors
+    /// Where a thread or the HTTP client cannot be made; `https://` needs root certificates on the machine.
+    pub(crate) fn start(
+        config: &Config,
+        resource: &Resource,
+        extend: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder,
+    ) -> Result<Self, ExportError> {
+        let mut tracer = SdkTracerProvider::builder()
+            .with_resource(resource.clone())
+            .with_sampler(config.traces.sampler.clone())
+            .with_span_limits(config.traces.limits);
+        let mut meter = SdkMeterProvider::builder().with_resource(resource.clone());
+        let mut logger = SdkLoggerProvider::builder().with_resource(resource.clone());
+        let mut pipelines = Pipelines::default();
+
+        if config.disabled {
+            tracer = tracer.with_sampler(Sampler::AlwaysOff);
+        } else {
+            pipelines.connection = connect(config)?.map(Arc::new);
+            tracer = extend(tracer);
+            for exporter in &config.traces.exporters {
+                tracer = match exporter {
+                    Exporter::Console => tracer.with_simple_exporter(console::Spans::to_stdout()),
+                    Exporter::Otlp => {
+                        tracer.with_span_processor(spans::processor(&config.traces, &mut pipelines)?)
+                    }
+                };
+            }
+            for exporter in &config.metrics.exporters {
+                meter = match exporter {
+                    Exporter::Console => meter
+                        .with_reader(metrics::reader(console::Metrics::to_stdout(), config.metrics.interval)),
+                    Exporter::Otlp => {
+                        meter.with_reader(metrics::otlp_reader(&config.metrics, &mut pipelines)?)
+                    }
+                };
+            }
+            // On the console log records are the subscriber's lines; they need no exporter.
+            if config.logs.exporters.contains(&Exporter::Otlp) {
+                logger = logger.with_log_processor(logs::processor(&config.logs, &mut pipelines)?);
+            }
+        }
+        Ok(Self {
+            tracer: tracer.build(),
+            meter: meter.build(),
+            logger: logger.build(),
+            pipelines: Arc::new(pipelines),
+        })
+    }
+
+    /// What became of everything that was to be exported so far.
+    pub(crate) fn health(&self) -> ExportHealth {
+        let health = |counter: &Option<Arc<Counter>>| counter.as_deref().map(Counter::health);
+        ExportHealth {
+            traces: health(&self.pipelines.traces),
+            metrics: health(&self.pipelines.metrics),
+            logs: health(&self.pipelines.logs),
+        }
+    }
+
+    /// Flushes all signals side by side and stops, at the latest after `deadline`.
+    ///
+    /// May be called from any thread, that of a single-threaded runtime too; it blocks the caller.
+    pub(crate) fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        shutdown::shutdown(self, deadline)
+    }
+}
+
+/// What stands behind the providers: a counter for each signal that goes to a collector, and the connection.
+#[derive(Default)]
+struct Pipelines {
+    traces: Option<Arc<Counter>>,
+    metrics: Option<Arc<Counter>>,
+    logs: Option<Arc<Counter>>,
+    connection: Option<Arc<Connection>>,
+}
+
+impl Pipelines {
+    /// Begins the pipeline of a signal: its counter, and its way over the connection. An export takes no longer
+    /// than the exporter's timeout and that of the queue allow.
+    fn begin(
+        &mut self,
+        signal: Signal,
+        otlp: &Otlp,
+        queue_size: usize,
+        export_timeout: Duration,
+    ) -> (Arc<Counter>, Arc<Delivery>) {
+        let counter = Arc::new(Counter::new(signal, queue_size));
+        let place = match signal {
+            Signal::Traces => &mut self.traces,
+            Signal::Metrics => &mut self.metrics,
+            Signal::Logs => &mut self.logs,
+        };
+        *place = Some(counter.clone());
+        let connection = self.connection.clone().expect("connected where a signal goes to a collector");
+        (counter, Arc::new(Delivery::new(connection, otlp, otlp.timeout.min(export_timeout))))
+    }
+}
+
+/// The connection, where any signal goes to a collector.
+fn connect(config: &Config) -> Result<Option<Connection>, ExportError> {
+    let signals = [
+        (&config.traces.exporters, &config.traces.otlp),
+        (&config.metrics.exporters, &config.metrics.otlp),
+        (&config.logs.exporters, &config.logs.otlp),
+    ];
+    let mut used = signals.iter().filter(|(exporters, _)| exporters.contains(&Exporter::Otlp)).peekable();
+    if used.peek().is_none() {
+        return Ok(None);
+    }
+    let encrypted = used.any(|(_, otlp)| otlp.endpoint.is_https());
+    Connection::open(encrypted).map(Some)
+}
+
+/// Why exporters cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// No thread for exports.
+    #[error("the thread for exports cannot start")]
+    Thread(#[source] std::io::Error),
+    /// No HTTP client; most often because `https://` finds no root certificates.
+    #[error("the HTTP client for exports cannot be made")]
+    Client(#[source] reqwest::Error),
+    /// An OTLP exporter refuses its settings.
+    #[error("the exporter of {signal} cannot be made")]
+    Exporter {
+        /// Whose exporter.
+        signal: Signal,
+        /// What it refuses.
+        source: opentelemetry_otlp::ExporterBuildError,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! A span is a line.
+
+use std::fmt::Write as _;
+
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry::{Key, KeyValue};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+
+use super::{Output, attribute, local_time};
+
+/// Prints each span when it ends:
+///
+/// `12:00:01.500 order-service SERVER GET /api/orders/{id} 12.3 ms ERROR "out of stock" trace=4bf92f35 span=00f067aa http.response.status_code=500`
+///
+/// Ids are cut to their first eight digits, which is enough to find the lines of one trace.
+#[derive(Debug)]
+pub(in crate::export) struct Spans {
+    output: Output,
+    service: String,
+}
+
+impl Spans {
+    pub(in crate::export) fn to_stdout() -> Self {
+        Self { output: Output::stdout(), service: String::new() }
+    }
+
+    #[cfg(test)]
+    fn to(page: &super::page::Page) -> Self {
+        Self { output: Output::to(page.clone()), service: "order-service".to_owned() }
+    }
+}
+
+impl SpanExporter for Spans {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let lines: String = batch.iter().map(|span| line(&self.service, span)).collect();
+        self.output.print(&lines);
+        Ok(())
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        let name = resource.get(&Key::from_static_str("service.name"));
+        self.service = name.map(|name| name.to_string()).unwrap_or_default();
+    }
+}
+
+fn line(service: &str, span: &SpanData) -> String {
+    let kind = match span.span_kind {
+        SpanKind::Client => "CLIENT",
+        SpanKind::Server => "SERVER",
+        SpanKind::Producer => "PRODUCER",
+        SpanKind::Consumer => "CONSUMER",
+        SpanKind::Internal => "INTERNAL",
+    };
+    let duration = span.end_time.duration_since(span.start_time).unwrap_or_default();
+    let mut line = format!(
+        "{} {service} {kind} {} {:.1} ms",
+        local_time(span.end_time),
+        span.name,
+        duration.as_secs_f64() * 1000.0
+    );
+    // Writing to a String cannot fail.
+    let _ = match &span.status {
+        Status::Unset => Ok(()),
+        Status::Ok => write!(line, " OK"),
+        Status::Error { description } if description.is_empty() => write!(line, " ERROR"),
+        Status::Error { description } => write!(line, " ERROR {description:?}"),
+    };
+    let (trace, id) = (span.span_context.trace_id().to_string(), span.span_context.span_id().to_string());
+    let _ = write!(line, " trace={} span={}", &trace[..8], &id[..8]);
+    let routed = span.attributes.iter().any(|attribute| attribute.key.as_str() == "http.route");
+    for kept in span.attributes.iter().filter(|attribute| matters(attribute, routed)) {
+        let _ = write!(line, " {}", attribute(kept));
+    }
+    for event in span.events.iter() {
+        let _ = write!(line, " [{}", event.name);
+        for attribute in event.attributes.iter().filter(|kept| kept.key.as_str() == "exception.message") {
+            let _ = write!(line, ": {}", attribute.value);
+        }
+        line.push(']');
+    }
+    line.push('\n');
+    line
+}
+
+/// Leaves out what the name says already, and where and by whom the call was made.
+fn matters(attribute: &KeyValue, routed: bool) -> bool {
+    let key = attribute.key.as_str();
+    let noise = [
+        "code.",
+        "thread.",
+        "network.",
+        "server.",
+        "client.",
+        "user_agent.",
+        "db.operation.",
+        "db.collection.",
+    ];
+    match key {
+        "http.request.method" | "http.route" | "url.scheme" | "busy_ns" | "idle_ns" => false,
+        "db.system.name" | "db.namespace" | "db.query.summary" => false,
+        "url.path" => !routed,
+        _ => !noise.iter().any(|prefix| key.starts_with(prefix)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::time::{Duration, SystemTime};
+
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::trace::{Event, SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
+
+    use super::super::page::Page;
+    use super::*;
+
+    fn span(kind: SpanKind, name: &'static str, attributes: Vec<KeyValue>, status: Status) -> SpanData {
+        let end = SystemTime::now();
+        SpanData {
+            span_context: SpanContext::new(
+                TraceId::from_hex("4bf92f3577b34da6a3ce929d0e0e4736").expect("an id"),
+                SpanId::from_hex("00f067aa0ba902b7").expect("an id"),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::default(),
+            ),
+            parent_span_id: SpanId::INVALID,
+            parent_span_is_remote: false,
+            span_kind: kind,
+            name: Cow::Borrowed(name),
+            start_time: end - Duration::from_micros(12_340),
+            end_time: end,
+            attributes,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status,
+            instrumentation_scope: InstrumentationScope::default(),
+        }
+    }
+
+    /// The line without its time.
+    fn printed(span: SpanData) -> String {
+        let page = Page::default();
+        futures_util::FutureExt::now_or_never(Spans::to(&page).export(vec![span]))
+            .expect("printing does not wait")
+            .expect("printing does not fail");
+        let text = page.text();
+        let (time, line) = text.split_once(' ').expect("a time and a line");
+        assert_eq!(time.len(), "12:00:01.500".len(), "{time}");
+        line.to_owned()
+    }
+
+    #[test]
+    fn a_span_is_one_line_with_what_matters() {
+        let attributes = vec![
+            KeyValue::new("http.request.method", "GET"),
+            KeyValue::new("http.route", "/api/orders/{id}"),
+            KeyValue::new("url.path", "/api/orders/7"),
+            KeyValue::new("server.address", "localhost"),
+            KeyValue::new("http.response.status_code", 200),
+        ];
+        assert_eq!(
+            printed(span(SpanKind::Server, "GET /api/orders/{id}", attributes, Status::Unset)),
+            "order-service SERVER GET /api/orders/{id} 12.3 ms trace=4bf92f35 span=00f067aa \
+             http.response.status_code=200\n"
+        );
+    }
+
+    #[test]
+    fn an_unrouted_request_shows_its_path() {
+        let attributes = vec![KeyValue::new("url.path", "/nowhere")];
+        let line = printed(span(SpanKind::Server, "GET", attributes, Status::Unset));
+        assert!(line.ends_with(" url.path=/nowhere\n"), "{line}");
+    }
+
+    #[test]
+    fn a_failure_shows_its_description_and_its_exception() {
+        let mut span = span(SpanKind::Client, "POST", Vec::new(), Status::error("Request timeout"));
+        let mut events = SpanEvents::default();
+        let message = vec![KeyValue::new("exception.message", "no answer"), KeyValue::new("other", 1)];
+        events.events.push(Event::new("exception", span.end_time, message, 0));
+        span.events = events;
+        let line = printed(span);
+        assert!(line.contains(" ERROR \"Request timeout\" trace="), "{line}");
+        assert!(line.ends_with(" [exception: no answer]\n"), "{line}");
+    }
+
+    #[test]
+    fn a_long_or_broken_value_stays_on_the_line() {
+        let query = format!("SELECT *\n  FROM orders WHERE {}", "x".repeat(200));
+        let line = printed(span(
+            SpanKind::Client,
+            "SELECT orders",
+            vec![KeyValue::new("db.query.text", query)],
+            Status::Unset,
+        ));
+        assert_eq!(line.lines().count(), 1);
+        assert!(line.contains(" db.query.text=SELECT * FROM orders WHERE xxx"), "{line}");
+        assert!(line.ends_with("x…\n"), "{line}");
+    }
+
+    #[test]
+    fn a_reader_that_went_away_costs_only_the_lines() {
+        struct Closed;
+        impl std::io::Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        let spans = Spans { output: Output::to(Closed), service: String::new() };
+        let span = span(SpanKind::Internal, "work", Vec::new(), Status::Unset);
+        let result = futures_util::FutureExt::now_or_never(spans.export(vec![span]));
+        assert!(matches!(result, Some(Ok(()))));
+    }
+}

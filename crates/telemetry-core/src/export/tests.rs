@@ -1,0 +1,318 @@
+//! The exporters against a collector on a real socket.
+
+mod collector;
+
+use std::time::Instant;
+
+use opentelemetry::KeyValue;
+use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _};
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+
+use super::*;
+use crate::config::Env;
+use crate::resource::resource;
+use collector::{Answer, Collector};
+
+/// Long enough for a loopback collector, short enough to see that it is kept.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Providers that send everything to `endpoint` and nothing before they are told to.
+fn start(endpoint: &str, variables: &[(&str, &str)]) -> Providers {
+    let quiet = [
+        ("ENVIRONMENT", "test"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "3600000"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "3600000"),
+    ];
+    let mut env = Env::of(quiet.iter().chain(variables).copied());
+    let config = Config::read("order-service", "1.2.3", &mut env);
+    env.finish().expect("the variables are right");
+    Providers::start(&config, &resource(&config), |tracer| tracer).expect("exporters start")
+}
+
+fn end_spans(providers: &Providers, count: usize) {
+    let tracer = providers.tracer.tracer("test");
+    for _ in 0..count {
+        tracer.start("work").end();
+    }
+}
+
+fn log(providers: &Providers, count: usize) {
+    let logger = providers.logger.logger("test");
+    for _ in 0..count {
+        let mut record = logger.create_log_record();
+        record.set_body(AnyValue::from("hello"));
+        logger.emit(record);
+    }
+}
+
+/// What is on its way ends in one of these.
+fn counts(health: &SignalHealth) -> (u64, u64, u64, u64, u64) {
+    (health.ended, health.exported, health.failed, health.dropped, health.queued)
+}
+
+#[test]
+fn all_three_signals_arrive_with_the_resource_and_the_headers() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers =
+        start(&collector.endpoint(), &[("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20secret")]);
+    end_spans(&providers, 10);
+    log(&providers, 3);
+    let orders = providers.meter.meter("test").u64_counter("orders.created").build();
+    orders.add(1, &[KeyValue::new("order.type", "standard")]);
+
+    let report = providers.shutdown(DEADLINE);
+
+    assert!(report.is_complete(), "{report}");
+    assert_eq!((report.traces.exported, report.metrics.exported, report.logs.exported), (10, 1, 3));
+    let received = collector.received();
+    let mut paths: Vec<&str> = received.iter().map(|request| request.path.as_str()).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["/v1/logs", "/v1/metrics", "/v1/traces"]);
+    for request in &received {
+        assert_eq!(request.header("authorization"), Some("Bearer secret"));
+        assert_eq!(request.header("content-type"), Some("application/x-protobuf"));
+        assert_eq!(request.service_name().as_deref(), Some("order-service"));
+        let items = if request.path == "/v1/traces" {
+            10
+        } else if request.path == "/v1/logs" {
+            3
+        } else {
+            1
+        };
+        assert_eq!(request.items(), items, "{}", request.path);
+    }
+    let health = providers.health();
+    assert_eq!(counts(health.traces.as_ref().expect("traces are exported")), (10, 10, 0, 0, 0));
+    assert_eq!(counts(health.metrics.as_ref().expect("metrics are exported")), (1, 1, 0, 0, 0));
+    assert_eq!(counts(health.logs.as_ref().expect("logs are exported")), (3, 3, 0, 0, 0));
+}
+
+#[test]
+fn exports_can_be_json_and_compressed() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(
+        &collector.endpoint(),
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")],
+    );
+    end_spans(&providers, 2);
+    assert!(providers.shutdown(DEADLINE).is_complete());
+    let received = collector.received();
+    assert_eq!(received[0].header("content-type"), Some("application/json"));
+    assert_eq!(received[0].header("content-encoding"), Some("gzip"));
+    let body: serde_json::Value = serde_json::from_slice(&received[0].body).expect("the body is JSON");
+    let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    assert_eq!(spans.as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_signal_may_go_to_a_place_of_its_own_and_to_the_console_too() {
+    let (general, own) = (Collector::start(|_| Answer::Accept), Collector::start(|_| Answer::Accept));
+    let traces = format!("{}/custom", own.endpoint());
+    let providers = start(
+        &general.endpoint(),
+        &[
+            ("OTEL_TRACES_EXPORTER", "console,otlp"),
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &traces),
+        ],
+    );
+    end_spans(&providers, 1);
+    log(&providers, 1);
+    let report = providers.shutdown(DEADLINE);
+    assert!(report.is_complete(), "{report}");
+    assert_eq!(own.received()[0].path, "/custom");
+    assert_eq!(general.received()[0].path, "/v1/logs");
+    assert_eq!(providers.health().metrics, None);
+}
+
+#[test]
+fn a_collector_that_says_503_is_tried_again_and_then_counted_as_failed() {
+    let collector = Collector::start(|_| Answer::Status("503 Service Unavailable"));
+    let providers = start(&collector.endpoint(), &[("OTEL_LOGS_EXPORTER", "none")]);
+    end_spans(&providers, 7);
+
+    let report = providers.shutdown(DEADLINE);
+
+    assert!(!report.is_complete());
+    assert!(!report.traces.timed_out);
+    assert_eq!((report.traces.exported, report.traces.failed, report.traces.dropped), (0, 7, 0));
+    assert_eq!(report.traces.lost, 7);
+    assert!(collector.received().len() > 1, "it was tried again");
+    let health = providers.health().traces.expect("traces are exported");
+    assert_eq!(counts(&health), (7, 0, 7, 0, 0));
+    assert_eq!(health.last_error.as_deref(), Some("HTTP 503 Service Unavailable"));
+    assert!(!health.healthy);
+}
+
+#[test]
+fn a_collector_that_recovers_gets_what_waits() {
+    let collector = Collector::start(|earlier| match earlier {
+        0 => Answer::Status("503 Service Unavailable"),
+        _ => Answer::Accept,
+    });
+    let providers = start(&collector.endpoint(), &[]);
+    end_spans(&providers, 4);
+    let report = providers.shutdown(DEADLINE);
+    assert!(report.is_complete(), "{report}");
+    assert_eq!(report.traces.exported, 4);
+}
+
+#[test]
+fn what_a_collector_refuses_of_an_export_is_counted_as_failed() {
+    let collector = Collector::start(|_| Answer::Refuse(2, "too old"));
+    let providers = start(&collector.endpoint(), &[]);
+    end_spans(&providers, 5);
+    let report = providers.shutdown(DEADLINE);
+    assert!(!report.is_complete());
+    assert_eq!((report.traces.exported, report.traces.failed), (3, 2));
+    let health = providers.health().traces.expect("traces are exported");
+    assert_eq!(health.last_error.as_deref(), Some("too old"));
+}
+
+#[test]
+fn a_hanging_collector_costs_the_deadline_and_no_more() {
+    let collector = Collector::start(|_| Answer::Hang);
+    let providers = start(&collector.endpoint(), &[]);
+    end_spans(&providers, 6);
+    log(&providers, 2);
+    let start = Instant::now();
+
+    let report = providers.shutdown(Duration::from_millis(300));
+
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+    assert!(report.traces.timed_out && report.logs.timed_out);
+    assert_eq!((report.traces.exported, report.traces.failed, report.traces.dropped), (0, 0, 6));
+    assert_eq!((report.logs.exported, report.logs.failed, report.logs.dropped), (0, 0, 2));
+    assert!(!report.is_complete());
+    assert!(report.to_string().contains("; traces: 0 exported, 6 dropped, timed out; "), "{report}");
+    // The requests under way are cut, so nothing goes on behind the report's back.
+    collector.wait_until_hung_up(2);
+}
+
+#[test]
+fn an_export_ends_with_its_timeout() {
+    let collector = Collector::start(|_| Answer::Hang);
+    let providers = start(&collector.endpoint(), &[("OTEL_EXPORTER_OTLP_TIMEOUT", "200")]);
+    end_spans(&providers, 3);
+    let report = providers.shutdown(DEADLINE);
+    assert!(!report.traces.timed_out, "{report}");
+    assert_eq!((report.traces.failed, report.traces.dropped), (3, 0));
+    assert!(report.took < Duration::from_secs(2), "{report}");
+    let health = providers.health().traces.expect("traces are exported");
+    assert!(health.last_error.expect("it failed").contains("timed out"));
+}
+
+#[test]
+fn a_collector_that_is_not_there_is_told_by_its_reason() {
+    let endpoint = Collector::nowhere();
+    let providers = start(&endpoint, &[]);
+    end_spans(&providers, 3);
+    let report = providers.shutdown(DEADLINE);
+    assert_eq!((report.traces.exported, report.traces.failed, report.traces.dropped), (0, 3, 0));
+    let health = providers.health().traces.expect("traces are exported");
+    let error = health.last_error.expect("it failed");
+    assert!(error.contains("refused"), "{error}");
+}
+
+#[test]
+fn a_full_queue_drops_and_counts_every_span() {
+    let collector = Collector::start(|_| Answer::Hang);
+    let providers = start(
+        &collector.endpoint(),
+        &[("OTEL_BSP_MAX_QUEUE_SIZE", "10"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5")],
+    );
+    end_spans(&providers, 100);
+    let health = providers.health().traces.expect("traces are exported");
+    assert_eq!(health.ended, 100);
+    assert_eq!(health.exported + health.failed + health.dropped + health.queued, 100);
+    // Ten wait, and at most one batch is with the collector.
+    assert!((85..=90).contains(&health.dropped), "{health:?}");
+
+    let report = providers.shutdown(Duration::from_millis(200));
+    assert_eq!(report.traces.exported + report.traces.failed + report.traces.dropped, 100);
+    assert_eq!(report.traces.lost, 100 - health.dropped, "what was lost before does not count");
+}
+
+#[test]
+fn shutdown_works_on_the_only_thread_of_a_runtime() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let report = actix_web::rt::System::new().block_on(async {
+        let providers = start(&collector.endpoint(), &[]);
+        end_spans(&providers, 10);
+        log(&providers, 1);
+        let report = providers.shutdown(DEADLINE);
+        drop(providers);
+        report
+    });
+    assert!(report.is_complete(), "{report}");
+    assert_eq!((report.traces.exported, report.logs.exported), (10, 1));
+}
+
+#[test]
+fn a_second_shutdown_says_the_same_and_waits_for_nothing() {
+    let collector = Collector::start(|_| Answer::Hang);
+    let providers = start(&collector.endpoint(), &[]);
+    end_spans(&providers, 2);
+    let first = providers.shutdown(Duration::from_millis(100));
+    let second = providers.shutdown(DEADLINE);
+    assert_eq!(first.traces.dropped, 2);
+    assert_eq!((second.traces.dropped + second.traces.failed, second.traces.lost), (2, 0));
+    assert!(second.took < Duration::from_secs(1), "{second}");
+}
+
+#[test]
+fn a_disabled_sdk_records_and_exports_nothing() {
+    let providers = start(&Collector::nowhere(), &[("OTEL_SDK_DISABLED", "true")]);
+    let span = providers.tracer.tracer("test").start("work");
+    assert!(!span.is_recording());
+    drop(span);
+    log(&providers, 1);
+    let report = providers.shutdown(DEADLINE);
+    assert!(report.is_complete(), "{report}");
+    let health = providers.health();
+    assert_eq!((health.traces, health.metrics, health.logs), (None, None, None));
+}
+
+#[test]
+fn what_the_sampler_leaves_out_is_not_counted() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(&collector.endpoint(), &[("OTEL_TRACES_SAMPLER", "always_off")]);
+    end_spans(&providers, 5);
+    assert!(providers.shutdown(DEADLINE).is_complete());
+    assert_eq!(providers.health().traces.expect("traces are exported").ended, 0);
+    assert!(collector.received().is_empty());
+}
+
+#[test]
+fn the_thread_of_exports_makes_no_telemetry_of_its_own() {
+    install_crypto_provider();
+    let connection = Connection::open(false).expect("the thread starts");
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    connection.runtime.spawn(async move {
+        let blocking = tokio::runtime::Handle::current()
+            .spawn_blocking(opentelemetry::Context::is_current_telemetry_suppressed);
+        let here = opentelemetry::Context::is_current_telemetry_suppressed();
+        let _ = sender.send((here, blocking.await.expect("no panic")));
+    });
+    assert_eq!(receiver.recv_timeout(DEADLINE), Ok((true, true)));
+}
+
+#[test]
+fn health_is_json_for_the_signals_that_are_exported() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers =
+        start(&collector.endpoint(), &[("OTEL_METRICS_EXPORTER", "console"), ("OTEL_LOGS_EXPORTER", "none")]);
+    end_spans(&providers, 1);
+    providers.shutdown(DEADLINE);
+    assert_eq!(
+        serde_json::to_value(providers.health()).expect("health is plain data"),
+        serde_json::json!({"traces": {
+            "ended": 1, "exported": 1, "failed": 0, "dropped": 0, "queued": 0,
+            "healthy": true, "last_error": null,
+        }})
+    );
+}
