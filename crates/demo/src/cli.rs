@@ -77,7 +77,15 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_positive_number() {
-        for (text, valid) in [("1", true), ("0.5", true), ("0", false), ("-1", false), ("NaN", false), ("1e9", false), ("x", false)] {
+        for (text, valid) in [
+            ("1", true),
+            ("0.5", true),
+            ("0", false),
+            ("-1", false),
+            ("NaN", false),
+            ("1e9", false),
+            ("x", false),
+        ] {
             assert_eq!(rate(text).is_ok(), valid, "{text}");
         }
     }

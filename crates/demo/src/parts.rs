@@ -7,7 +7,9 @@ use clap::ValueEnum;
 use inventory_service::InventoryService;
 use order_service::OrderService;
 use payment_service::PaymentService;
+use payment_service::gateway::{Gateway, GatewayConfig};
 use service_kit::Service;
+use telemetry_core::config::Env;
 use user_service::UserService;
 
 /// One process of the system.
@@ -101,5 +103,17 @@ fn run_viewer() -> anyhow::Result<()> {
 }
 
 fn run_gateway() -> anyhow::Result<()> {
-    anyhow::bail!("pending")
+    let mut env = Env::process();
+    let config = GatewayConfig::read(&mut env);
+    env.finish()?;
+    actix_web::rt::System::new().block_on(async {
+        let gateway = Gateway::bind(config)?;
+        let handle = gateway.handle();
+        let stop = async {
+            crate::process::terminated().await;
+            handle.stop(true).await;
+        };
+        let (result, ()) = tokio::join!(gateway.run(), stop);
+        Ok(result?)
+    })
 }

@@ -93,7 +93,11 @@ impl Process {
         let deadline = Instant::now() + START_DEADLINE;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended while it started ({status}); it printed:\n{}", self.part.name(), self.printed());
+                bail!(
+                    "{} ended while it started ({status}); it printed:\n{}",
+                    self.part.name(),
+                    self.printed()
+                );
             }
             if client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
@@ -134,7 +138,9 @@ impl Process {
                 Some(status) => {
                     bail!("{} ended with {status}; it printed:\n{}", self.part.name(), self.printed())
                 }
-                None if Instant::now() > deadline => bail!("{} did not stop in time and was killed", self.part.name()),
+                None if Instant::now() > deadline => {
+                    bail!("{} did not stop in time and was killed", self.part.name())
+                }
                 None => sleep(POLL).await,
             }
         }

@@ -160,16 +160,18 @@ impl Inside<'_> {
                 })
             })
             .collect();
-        let imported: Imported =
-            self.post(Part::Inventory, "inventory-service", "/internal/products/import", &json!(rows)).await?;
+        let imported: Imported = self
+            .post(Part::Inventory, "inventory-service", "/internal/products/import", &json!(rows))
+            .await?;
         ensure!(imported.product_ids.len() == PRODUCTS.len(), "not every product was imported");
         let products = imported.product_ids.into_iter().zip(PRODUCTS);
         Ok(products.map(|(id, (name, _, _, stock))| Product { id, name, stock }).collect())
     }
 
     async fn user(&self) -> anyhow::Result<()> {
-        let tenant: Tenant =
-            self.post(Part::User, "user-service", "/internal/tenants", &json!({ "name": "Corner café" })).await?;
+        let tenant: Tenant = self
+            .post(Part::User, "user-service", "/internal/tenants", &json!({ "name": "Corner café" }))
+            .await?;
         let user = json!({
             "email": EMAIL,
             "password": PASSWORD,

@@ -81,7 +81,7 @@ impl Database {
         let pool = |name: &str, max_size| {
             let options = PoolOptions {
                 max_size,
-                min_idle: 0,
+                min_idle: 1,
                 connection_timeout: CONNECTION_TIMEOUT,
                 name: Some(name.to_owned()),
             };

@@ -2,8 +2,10 @@
 //!
 //! An address as argument (`127.0.0.1:0`) replaces the default. Ctrl-C stops it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use trace_viewer::model::TraceId;
 use trace_viewer::{Options, RenderOptions, Store, Viewer, render_trace};
 
 #[actix_web::main]
@@ -25,17 +27,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Draws what changed and is complete, twice a second, for ever.
+/// Draws what is complete and did not change for half a second, for ever. Complete alone is not
+/// enough: the first spans to arrive can look whole before their callers' are here.
 async fn draw_complete_traces(store: &Store) {
     let options = RenderOptions::for_stdout();
     let mut cursor = None;
+    let mut settling: HashSet<TraceId> = HashSet::new();
     loop {
         let Ok(changed) = store.traces(100, cursor.as_deref()) else { return };
-        for summary in changed.traces.iter().filter(|summary| summary.complete) {
-            if let Some(trace) = store.trace(summary.trace_id) {
-                println!("{}", render_trace(&trace, &options));
-            }
+        for summary in &changed.traces {
+            settling.remove(&summary.trace_id);
         }
+        for trace in settling.drain().filter_map(|trace_id| store.trace(trace_id)) {
+            println!("{}", render_trace(&trace, &options));
+        }
+        settling.extend(changed.traces.iter().filter(|trace| trace.complete).map(|trace| trace.trace_id));
         cursor = Some(changed.cursor);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

@@ -33,16 +33,23 @@ impl RenderOptions {
     /// What suits standard output: a terminal's own width, with colours unless `NO_COLOR` is set or
     /// `TERM` is `dumb`; else 100 columns (`COLUMNS`, where set) without.
     pub fn for_stdout() -> Self {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let is_terminal = std::io::stdout().is_terminal();
-        let terminal =
-            terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
-        let columns = || variable("COLUMNS").and_then(|columns| columns.parse().ok());
+        let stdout = std::io::stdout();
+        let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
+        Self::for_terminal(stdout.is_terminal(), width, |name| std::env::var(name).ok())
+    }
+
+    fn for_terminal(
+        is_terminal: bool,
+        width: Option<usize>,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let variable = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let columns =
+            || variable("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+        let is_dumb = variable("TERM").as_deref() == Some("dumb");
         Self {
-            width: terminal.or_else(columns).unwrap_or(WIDTH_WHEN_PIPED),
-            colour: is_terminal
-                && variable("NO_COLOR").is_none()
-                && variable("TERM").as_deref() != Some("dumb"),
+            width: width.or_else(columns).unwrap_or(WIDTH_WHEN_PIPED),
+            colour: is_terminal && !is_dumb && variable("NO_COLOR").is_none(),
         }
     }
 }
@@ -203,5 +210,34 @@ fn kind_name(kind: SpanKind) -> &'static str {
         SpanKind::Client => "client",
         SpanKind::Producer => "producer",
         SpanKind::Consumer => "consumer",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(is_terminal: bool, width: Option<usize>, variables: &[(&str, &str)]) -> (usize, bool) {
+        let lookup = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let options = RenderOptions::for_terminal(is_terminal, width, lookup);
+        (options.width, options.colour)
+    }
+
+    #[test]
+    fn a_terminal_gets_colours_at_its_own_width_unless_it_is_asked_not_to() {
+        assert_eq!(options(true, Some(132), &[("TERM", "xterm"), ("COLUMNS", "70")]), (132, true));
+        assert_eq!(options(true, Some(132), &[("NO_COLOR", "1")]), (132, false));
+        assert_eq!(options(true, Some(132), &[("NO_COLOR", "")]), (132, true));
+        assert_eq!(options(true, Some(132), &[("TERM", "dumb")]), (132, false));
+    }
+
+    #[test]
+    fn a_pipe_gets_plain_text_of_a_readable_width() {
+        assert_eq!(options(false, None, &[]), (100, false));
+        assert_eq!(options(false, None, &[("COLUMNS", "70")]), (70, false));
+        assert_eq!(options(false, None, &[("COLUMNS", "wide")]), (100, false));
+        assert_eq!(options(false, None, &[("COLUMNS", "0")]), (100, false));
     }
 }

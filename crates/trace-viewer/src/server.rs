@@ -1,11 +1,13 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
+use futures_util::future::{Either, join, select};
 
 use crate::otlp::Receiver;
 use crate::{Limits, Store, api, otlp};
@@ -75,11 +77,10 @@ impl Viewer {
     /// The listener fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let (server, handle) = self.into_server()?;
-        let stop = async {
-            stop.await;
-            handle.stop(true).await;
-        };
-        futures_util::future::join(server, stop).await.0
+        match select(pin!(stop), server).await {
+            Either::Left((_, server)) => join(handle.stop(true), server).await.1,
+            Either::Right((ended, _)) => ended,
+        }
     }
 
     /// Serves on a thread of its own until the answer is stopped or dropped.

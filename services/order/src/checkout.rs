@@ -65,7 +65,7 @@ impl Checkout {
             }
             Err(reason) => {
                 span::fail(reason.to_string());
-                tracing::warn!(order.id = %order.id, error.code = reason.code(), "order failed: {reason}");
+                tracing::warn!(order.id = %order.id, error.code = reason.code(), error = %reason, "order failed");
                 self.metrics.ended(Outcome::Failed(reason.code()));
                 let order_id = order.id;
                 self.give_back(order, taken, reason.code()).await;
@@ -104,11 +104,12 @@ impl Checkout {
         let result = self.inventory.reserve(order).await;
         match &result {
             Ok(_) => span::set_attribute("inventory.available", true),
-            Err(ReserveError::OutOfStock) => {
-                span::set_attribute("inventory.available", false);
-                span::fail(OUT_OF_STOCK);
+            Err(error) => {
+                if matches!(error, ReserveError::OutOfStock) {
+                    span::set_attribute("inventory.available", false);
+                }
+                span::fail(error.to_string());
             }
-            Err(error) => span::fail(error.to_string()),
         }
         result
     }
@@ -141,9 +142,6 @@ impl Checkout {
     }
 }
 
-/// The status text that the conventions' guide has for it.
-const OUT_OF_STOCK: &str = "Out of stock";
-
 /// What an order may hold that is to be given back when it fails.
 #[derive(Debug, Default)]
 struct Taken {
@@ -168,23 +166,23 @@ pub enum PlaceOrderError {
     },
 }
 
-/// Why an order failed.
+/// Why an order failed. The texts are for operators; callers get `error.rs`'s.
 #[derive(Debug, thiserror::Error)]
 pub enum FailureReason {
     /// No goods.
-    #[error("{}", match .0 { ReserveError::OutOfStock => OUT_OF_STOCK, _ => "The goods could not be reserved" })]
+    #[error("{0}")]
     Reserve(#[from] ReserveError),
     /// No money.
-    #[error("The payment was not made")]
+    #[error("{0}")]
     Charge(#[from] ChargeError),
     /// The goods could not be taken out of the stock.
-    #[error("The reservation could not be committed")]
+    #[error("Reservation not committed")]
     Commit(#[source] PeerError),
     /// It costs more than can be counted.
-    #[error("The amount is out of range")]
+    #[error("Amount out of range")]
     Amount,
     /// It could not be written down how far it had come.
-    #[error("The order could not be stored")]
+    #[error("Order not stored")]
     Store(#[from] DatabaseError),
 }
 

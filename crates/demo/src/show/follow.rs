@@ -75,8 +75,16 @@ impl Arrival {
 
 /// The mix of `--load`: mostly good orders, as in life.
 const MIX: [&str; 10] = [
-    "card_ok", "card_ok", "card_ok", "card_ok", "card_declined", "card_ok", "card_ok", "card_ok",
-    "gateway_error", "card_ok",
+    "card_ok",
+    "card_ok",
+    "card_ok",
+    "card_ok",
+    "card_declined",
+    "card_ok",
+    "card_ok",
+    "card_ok",
+    "gateway_error",
+    "card_ok",
 ];
 
 /// Orders at this rate, an order every 1/rate seconds however long each takes, and tells every second

@@ -99,7 +99,7 @@ fn missing(sample: &Sample<'_>, trace: &Trace) -> Vec<String> {
         }
     }
     let (name, failed) = sample.span;
-    if !trace.spans_named(name).any(|span| span.is_error() == failed) {
+    if !trace.spans_named(name).any(|span| span.status.is_error() == failed) {
         missing.push(format!("the span {name}"));
     }
     missing

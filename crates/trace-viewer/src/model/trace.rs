@@ -21,6 +21,12 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The span that starts the trace; the first of those without a parent here, where there are
+    /// several.
+    pub fn root(&self) -> Option<&Span> {
+        self.tree().roots().first().map(|(root, _)| &self.spans[*root])
+    }
+
     /// The spans of this name, by start time.
     pub fn spans_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Span> {
         self.spans.iter().filter(move |span| span.name == name)

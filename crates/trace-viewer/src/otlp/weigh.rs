@@ -208,6 +208,101 @@ mod tests {
         assert_eq!(protobuf(&body, &TRACES, 1_000_000), Ok(()));
     }
 
+    /// A thousand empty items weigh no less than their structs.
+    fn assert_weighs<T>(request: &impl prost::Message, shape: &'static Shape) {
+        let items = 1_000 * size_of::<T>();
+        let body = request.encode_to_vec();
+        let name = std::any::type_name::<T>();
+        assert!(body.len() < items, "{name}");
+        assert_eq!(protobuf(&body, shape, items), Err(WeighError::TooHeavy), "{name}");
+    }
+
+    fn thousand<T: Default + Clone>() -> Vec<T> {
+        vec![T::default(); 1_000]
+    }
+
+    fn array(items: Vec<common::AnyValue>) -> common::AnyValue {
+        let array = common::ArrayValue { values: items };
+        common::AnyValue { value: Some(common::any_value::Value::ArrayValue(array)) }
+    }
+
+    #[test]
+    fn every_part_of_a_trace_weighs() {
+        use trace::{ResourceSpans, ScopeSpans, Span, span};
+        let resource_spans = |spans| ExportTraceServiceRequest { resource_spans: spans };
+        assert_weighs::<ResourceSpans>(&resource_spans(thousand()), &TRACES);
+        let scope_spans =
+            |spans| resource_spans(vec![ResourceSpans { scope_spans: spans, ..Default::default() }]);
+        assert_weighs::<ScopeSpans>(&scope_spans(thousand()), &TRACES);
+        let span = |span| scope_spans(vec![ScopeSpans { spans: vec![span], ..Default::default() }]);
+        assert_weighs::<span::Event>(&span(Span { events: thousand(), ..Default::default() }), &TRACES);
+        assert_weighs::<span::Link>(&span(Span { links: thousand(), ..Default::default() }), &TRACES);
+        assert_weighs::<common::KeyValue>(
+            &span(Span { attributes: thousand(), ..Default::default() }),
+            &TRACES,
+        );
+        let of_values = common::KeyValue { value: Some(array(thousand())), ..Default::default() };
+        let of_values = Span { attributes: vec![of_values], ..Default::default() };
+        assert_weighs::<common::AnyValue>(&span(of_values), &TRACES);
+        let resource = resource::Resource { attributes: thousand(), ..Default::default() };
+        let of_resource = ResourceSpans { resource: Some(resource), ..Default::default() };
+        assert_weighs::<common::KeyValue>(&resource_spans(vec![of_resource]), &TRACES);
+    }
+
+    #[test]
+    fn every_part_of_a_log_weighs() {
+        use logs::{LogRecord, ResourceLogs, ScopeLogs};
+        use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+        let scope_logs = |scope_logs| ExportLogsServiceRequest {
+            resource_logs: vec![ResourceLogs { scope_logs, ..Default::default() }],
+        };
+        assert_weighs::<ScopeLogs>(&scope_logs(thousand()), &LOGS);
+        let records = |log_records| scope_logs(vec![ScopeLogs { log_records, ..Default::default() }]);
+        assert_weighs::<LogRecord>(&records(thousand()), &LOGS);
+        let of_body = LogRecord { body: Some(array(thousand())), ..Default::default() };
+        assert_weighs::<common::AnyValue>(&records(vec![of_body]), &LOGS);
+        let of_attributes = LogRecord { attributes: thousand(), ..Default::default() };
+        assert_weighs::<common::KeyValue>(&records(vec![of_attributes]), &LOGS);
+    }
+
+    #[test]
+    fn every_part_of_a_metric_weighs() {
+        use metrics::metric::Data;
+        use metrics::{
+            Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
+            HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary,
+            SummaryDataPoint, exponential_histogram_data_point::Buckets, summary_data_point::ValueAtQuantile,
+        };
+        use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+        let metrics = |metrics| {
+            let scope_metrics = vec![ScopeMetrics { metrics, ..Default::default() }];
+            let resource_metrics = vec![ResourceMetrics { scope_metrics, ..Default::default() }];
+            ExportMetricsServiceRequest { resource_metrics }
+        };
+        assert_weighs::<Metric>(&metrics(thousand()), &METRICS);
+        let data = |data| metrics(vec![Metric { data: Some(data), ..Default::default() }]);
+        let sum = |data_points| data(Data::Sum(Sum { data_points, ..Default::default() }));
+        assert_weighs::<NumberDataPoint>(&sum(thousand()), &METRICS);
+        assert_weighs::<NumberDataPoint>(&data(Data::Gauge(Gauge { data_points: thousand() })), &METRICS);
+        let of_exemplars = NumberDataPoint { exemplars: thousand(), ..Default::default() };
+        assert_weighs::<Exemplar>(&sum(vec![of_exemplars]), &METRICS);
+        let histogram = |data_points| data(Data::Histogram(Histogram { data_points, ..Default::default() }));
+        assert_weighs::<HistogramDataPoint>(&histogram(thousand()), &METRICS);
+        let of_exemplars = HistogramDataPoint { exemplars: thousand(), ..Default::default() };
+        assert_weighs::<Exemplar>(&histogram(vec![of_exemplars]), &METRICS);
+        let exponential = |data_points| {
+            data(Data::ExponentialHistogram(ExponentialHistogram { data_points, ..Default::default() }))
+        };
+        assert_weighs::<ExponentialHistogramDataPoint>(&exponential(thousand()), &METRICS);
+        let positive = Some(Buckets { offset: 0, bucket_counts: vec![0; 1_000] });
+        let of_buckets = ExponentialHistogramDataPoint { positive, ..Default::default() };
+        assert_weighs::<u64>(&exponential(vec![of_buckets]), &METRICS);
+        let summary = |data_points| data(Data::Summary(Summary { data_points }));
+        assert_weighs::<SummaryDataPoint>(&summary(thousand()), &METRICS);
+        let of_quantiles = SummaryDataPoint { quantile_values: thousand(), ..Default::default() };
+        assert_weighs::<ValueAtQuantile>(&summary(vec![of_quantiles]), &METRICS);
+    }
+
     #[test]
     fn text_weighs_little_more_than_its_length() {
         let body = traces(vec![trace::Span { name: "x".repeat(100_000), ..Default::default() }]);

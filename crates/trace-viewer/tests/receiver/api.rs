@@ -109,8 +109,8 @@ async fn a_stopped_viewer_gives_its_port_back() {
     assert_eq!(again.address(), address);
 }
 
-#[actix_web::test]
-async fn a_viewer_runs_until_it_is_told_to_stop() {
+#[tokio::test]
+async fn a_viewer_runs_on_a_plain_runtime_until_it_is_told_to_stop() {
     let viewer =
         Viewer::bind(Options { address: "127.0.0.1:0".parse().unwrap(), ..Options::default() }).unwrap();
     let url = viewer.url();

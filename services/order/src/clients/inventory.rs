@@ -61,13 +61,13 @@ impl Inventory {
 #[derive(Debug, thiserror::Error)]
 pub enum ReserveError {
     /// There is no such product.
-    #[error("there is no such product")]
+    #[error("Unknown product")]
     UnknownProduct,
     /// There is not enough of it.
-    #[error("the product is out of stock")]
+    #[error("Out of stock")]
     OutOfStock,
     /// No answer to work with.
-    #[error("the inventory service gave no answer")]
+    #[error("Inventory unavailable")]
     Unavailable(#[source] PeerError),
 }
 

@@ -59,19 +59,19 @@ pub struct Payment {
 #[derive(Debug, thiserror::Error)]
 pub enum ChargeError {
     /// The card's bank said no.
-    #[error("the payment was declined")]
+    #[error("Payment declined")]
     Declined,
     /// There is no such payment method.
-    #[error("there is no such payment method")]
+    #[error("Unknown payment method")]
     UnknownMethod,
     /// The gateway did not answer in time.
-    #[error("the payment gateway did not answer in time")]
+    #[error("Payment gateway timeout")]
     GatewayTimeout(#[source] PeerError),
     /// The gateway cannot work now.
-    #[error("the payment gateway gave no answer")]
+    #[error("Payment gateway unavailable")]
     Gateway(#[source] PeerError),
     /// No answer from the payment service itself.
-    #[error("the payment service gave no answer")]
+    #[error("Payment unavailable")]
     Unavailable(#[source] PeerError),
 }
 

@@ -42,13 +42,13 @@ impl Users {
 #[derive(Debug, thiserror::Error)]
 pub enum ValidateError {
     /// It is none of ours, has expired, or its user is gone.
-    #[error("the access token is not valid")]
+    #[error("Invalid access token")]
     InvalidToken,
     /// The user exists and may not act.
-    #[error("the user is not active")]
+    #[error("User inactive")]
     Inactive,
     /// Nobody knows.
-    #[error("the user service gave no answer")]
+    #[error("User service unavailable")]
     Unavailable(#[source] PeerError),
 }
 
