@@ -53,7 +53,9 @@ async fn a_service_that_is_terminated_under_load_fails_no_accepted_request_and_l
     for answer in &placed {
         eventually("every span of a finished request", async || {
             test.traces.find(answer.trace_id).await.unwrap().is_some_and(|trace| {
-                trace.is_complete() && trace.services().len() == 4 && trace.spans_named("send_email").count() == 1
+                trace.is_complete()
+                    && trace.services().len() == 4
+                    && trace.spans_named("send_email").count() == 1
             })
         })
         .await;
@@ -85,7 +87,13 @@ fn the_demo_draws_three_whole_traces_and_succeeds() {
     let output = Command::new(env!("CARGO_BIN_EXE_demo")).arg("--once").output().expect("the demo runs");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    for drawn in ["1. an order that succeeds", "201 confirmed", "409 out_of_stock", "402 payment_declined", "INSERT orders"] {
+    for drawn in [
+        "1. an order that succeeds",
+        "201 confirmed",
+        "409 out_of_stock",
+        "402 payment_declined",
+        "INSERT orders",
+    ] {
         assert!(text.contains(drawn), "{drawn} is not in:\n{text}");
     }
     assert!(!text.contains('\u{1b}'), "colours in a pipe");
@@ -93,10 +101,8 @@ fn the_demo_draws_three_whole_traces_and_succeeds() {
 
 #[test]
 fn ctrl_c_stops_every_process_of_the_demo() {
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the demo starts");
+    let mut demo =
+        Command::new(env!("CARGO_BIN_EXE_demo")).stdout(Stdio::piped()).spawn().expect("the demo starts");
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
     lines.find(|line| line.contains("Ctrl-C stops everything")).expect("the demo invites to try it");
     let children = children_of(demo.id());
@@ -110,10 +116,8 @@ fn ctrl_c_stops_every_process_of_the_demo() {
 
 #[test]
 fn a_demo_that_is_killed_leaves_no_process_behind() {
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the demo starts");
+    let mut demo =
+        Command::new(env!("CARGO_BIN_EXE_demo")).stdout(Stdio::piped()).spawn().expect("the demo starts");
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
     lines.find(|line| line.contains("Ready after")).expect("the demo is ready");
     let children = children_of(demo.id());

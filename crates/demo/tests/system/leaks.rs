@@ -18,7 +18,8 @@ const CARD: &str = "4111111111111111";
 
 async fn no_password_token_card_number_or_address_stands_in_any_signal(backend: Backend) {
     let test = TestSystem::start(backend).await;
-    let (client, url) = (test.system.client().clone(), |part, path: &str| format!("{}{path}", test.system.url(part)));
+    let (client, url) =
+        (test.system.client().clone(), |part, path: &str| format!("{}{path}", test.system.url(part)));
     let post = |part, path: &str, body: serde_json::Value| {
         let request = client.post(url(part, path)).json(&body);
         async move { request.send().await.expect("an answer") }

@@ -56,7 +56,8 @@ fn bodies_that_are_no_order_get_problem_documents() {
         let unknown_field = r#"{"product_id":"x","quantity":1,"payment_method":"card_ok","price":0}"#;
         assert_refused(json(unknown_field), 400, "invalid_json").await;
         assert_refused(post().body("product_id=1"), 415, "unsupported_media_type").await;
-        let broken_rules = r#"{"product_id":"x","quantity":0,"payment_method":"4111111111111111","order_type":"fast"}"#;
+        let broken_rules =
+            r#"{"product_id":"x","quantity":0,"payment_method":"4111111111111111","order_type":"fast"}"#;
         assert_refused(json(broken_rules), 422, "validation_failed").await;
         let huge = format!("{{\"product_id\":\"{}\"}}", "x".repeat(1 << 20));
         assert_refused(json(&huge), 413, "body_too_large").await;
@@ -67,7 +68,9 @@ fn bodies_that_are_no_order_get_problem_documents() {
         }
         let unknown_product = r#"{"product_id":"00000000-0000-7000-8000-000000000000","quantity":1,"payment_method":"card_ok"}"#;
         assert_refused(json(unknown_product), 404, "product_not_found").await;
-        let orders = |path: &str| test.system.client().get(format!("{url}{path}")).bearer_auth(test.shop.access_token());
+        let orders = |path: &str| {
+            test.system.client().get(format!("{url}{path}")).bearer_auth(test.shop.access_token())
+        };
         assert_refused(orders("/not-an-id"), 404, "order_not_found").await;
         assert_refused(orders("?limit=0"), 422, "validation_failed").await;
         assert_refused(orders("?limit=x"), 400, "invalid_query").await;
@@ -124,7 +127,14 @@ fn bad_variables_stop_the_start_with_one_message_that_names_each() {
         let output = start(part, &variables);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         let message = String::from_utf8(output.stderr).unwrap();
-        for named in ["PORT=abc", "DATABASE_URL", "sqlite://", "OTEL_EXPORTER_OTLP_PROTOCOL=carrier-pigeon", "http/protobuf", "OTEL_BSP_MAX_QUEUE_SIZE=-1"] {
+        for named in [
+            "PORT=abc",
+            "DATABASE_URL",
+            "sqlite://",
+            "OTEL_EXPORTER_OTLP_PROTOCOL=carrier-pigeon",
+            "http/protobuf",
+            "OTEL_BSP_MAX_QUEUE_SIZE=-1",
+        ] {
             assert!(message.contains(named), "{named} is not in:\n{message}");
         }
         assert!(!message.contains("hunter2"), "a password is in:\n{message}");
