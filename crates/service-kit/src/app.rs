@@ -109,7 +109,11 @@ impl App {
         if !applied.is_empty() {
             tracing::info!(migrations = applied.join(","), "migrated the database");
         }
-        let database = Database::open(&database, telemetry).context("opening the database")?;
+        let open = {
+            let telemetry = telemetry.clone();
+            move || Database::open(&database, &telemetry)
+        };
+        let database = telemetry_core::context::blocking(open).await.context("opening the database")?;
         let stopping = Stopping::new();
         let parts = Parts {
             telemetry: telemetry.clone(),

@@ -16,18 +16,21 @@ mod database;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use diesel_migrations::EmbeddedMigrations;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _};
 use reqwest::Method;
 use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use telemetry_core::config::Env;
-use telemetry_core::testing::TestTelemetry;
+use telemetry_core::opentelemetry::trace::SpanKind;
+use telemetry_core::testing::{SpanTree, TestTelemetry};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::{App, Parts, Service, Stopper};
 use crate::config::Settings;
+use crate::db::Connection;
 use crate::token::ServiceTokens;
 
 pub use self::answer::Answer;
@@ -81,6 +84,29 @@ impl TestApp {
         self.stopper.stop().await;
     }
 
+    /// The traces of the first `requests` requests, once they have ended: their SERVER spans with all that
+    /// is below, in the order they started. (A client can have an answer before its span has ended.)
+    ///
+    /// # Panics
+    /// Where they have not ended after 10 s.
+    pub async fn traces(&self, requests: usize) -> Vec<SpanTree> {
+        let start = Instant::now();
+        loop {
+            let mut trees = self.telemetry.trees();
+            trees.retain(|tree| tree.kind == SpanKind::Server);
+            if trees.len() >= requests {
+                trees.truncate(requests);
+                return trees;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "{} of {requests} requests ended",
+                trees.len()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// A GET of this path.
     pub fn get(&self, path: &str) -> Request<'_> {
         self.request(Method::GET, path)
@@ -95,6 +121,20 @@ impl TestApp {
     pub fn request(&self, method: Method, path: &str) -> Request<'_> {
         Request { app: self, request: self.client.request(method, format!("http://{}{path}", self.address)) }
     }
+}
+
+/// Runs the service's migrations, undoes all of them, and runs them again.
+///
+/// # Panics
+/// Where one of them fails.
+pub fn assert_migrations_can_be_undone<S: Service>() {
+    let database = TestDatabase::new();
+    let url = database.url().parse().expect("a test's database has a URL");
+    let mut connection = Connection::open(&url).expect("a test's database can be reached");
+    let applied = connection.run_pending_migrations(S::MIGRATIONS).expect("the migrations run").len();
+    let undone = connection.revert_all_migrations(S::MIGRATIONS).expect("the migrations can be undone").len();
+    assert_eq!(undone, applied);
+    connection.run_pending_migrations(S::MIGRATIONS).expect("the migrations run again");
 }
 
 /// A request in the making.

@@ -4,4 +4,7 @@ mod accounts;
 mod harness;
 mod input;
 mod internal;
+mod migrations;
+mod process;
 mod status;
+mod telemetry;

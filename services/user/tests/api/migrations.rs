@@ -1,0 +1,7 @@
+use service_kit::testing::assert_migrations_can_be_undone;
+use user_service::UserService;
+
+#[test]
+fn every_migration_can_be_undone_and_done_again() {
+    assert_migrations_can_be_undone::<UserService>();
+}
