@@ -20,11 +20,11 @@ async fn a_reservation_that_is_not_what_is_taken_is_answered_with_the_place() {
         ("{}".to_owned(), "At line 1, column 2 of the body: missing field `order_id`."),
         (
             format!(r#"{{"order_id": "{id}", "product_id": "{id}", "quantity": "canary"}}"#),
-            "At line 1, column 121 of the body: expected i64.",
+            "At line 1, column 127 of the body: expected i64.",
         ),
         (
             format!(r#"{{"order_id": "{id}", "product_id": "{id}", "quantity": 1.5}}"#),
-            "At line 1, column 116 of the body: expected i64.",
+            "At line 1, column 122 of the body: expected i64.",
         ),
     ] {
         let answer = post(&app, "/internal/reservations", body.clone()).await;
@@ -129,12 +129,11 @@ async fn unknown_paths_and_wrong_methods_are_told_apart() {
 async fn a_database_that_is_away_is_told_as_such() {
     let app = spawn_app().await;
     app.database.take_away();
-    let answers = [
-        app.get("/api/products").send().await,
-        app.get(&format!("/api/products/{}", new_order())).send().await,
-        reserve(&app, &new_order(), &new_order(), 1).await,
-    ];
-    for answer in answers {
+    let id = new_order();
+    let listed = app.get("/api/products").send();
+    let found = app.get(&format!("/api/products/{id}")).send();
+    let (listed, found, reserved) = tokio::join!(listed, found, reserve(&app, &id, &id, 1));
+    for answer in [listed, found, reserved] {
         answer.assert_problem(503, "database_unavailable");
         assert_eq!(answer.header("retry-after"), "1");
     }
