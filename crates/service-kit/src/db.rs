@@ -70,7 +70,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the pools. Connections are made when they are first needed.
+    /// Opens the pools, each with its first connection.
     ///
     /// SQLite has one writer at a time: its writes queue for one connection here instead of failing
     /// with "database is locked" there. PostgreSQL reads and writes through the same pool.
@@ -81,7 +81,7 @@ impl Database {
         let pool = |name: &str, max_size| {
             let options = PoolOptions {
                 max_size,
-                min_idle: 0,
+                min_idle: 1,
                 connection_timeout: CONNECTION_TIMEOUT,
                 name: Some(name.to_owned()),
             };

@@ -98,7 +98,11 @@ impl TestApp {
                 trees.truncate(requests);
                 return trees;
             }
-            assert!(start.elapsed() < Duration::from_secs(10), "{} of {requests} requests ended", trees.len());
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "{} of {requests} requests ended",
+                trees.len()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

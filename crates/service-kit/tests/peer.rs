@@ -39,7 +39,9 @@ impl FakePeer {
                 let request = read_request(&mut stream).await;
                 seen.lock().unwrap().push(request);
                 match script.pop_front().expect("no more requests than the script has steps") {
-                    Step::Answer(status, headers, body) => answer(&mut stream, status, headers, &body.to_string()).await,
+                    Step::Answer(status, headers, body) => {
+                        answer(&mut stream, status, headers, &body.to_string()).await
+                    }
                     Step::Garbage => answer(&mut stream, 200, "", "<html>").await,
                     Step::Hang => hanging.push(stream),
                     Step::HangUp => {}
@@ -71,7 +73,8 @@ async fn read_request(stream: &mut TcpStream) -> String {
 
 async fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &str) {
     let length = body.len();
-    let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
+    let head =
+        format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
     stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
 }
 
@@ -96,7 +99,8 @@ fn unavailable() -> Step {
 async fn a_call_says_who_calls_for_whom_and_in_which_trace() {
     let fake = FakePeer::following([Step::Answer(200, "", json!({ "name": "Ada" }))]).await;
     let (peer, telemetry) = peer_at(&fake.url, LONG);
-    let call = peer.post("/users/{id}/notes").parameter("a/b c").json(&json!({ "note": 1 })).on_behalf_of("u1");
+    let call =
+        peer.post("/users/{id}/notes").parameter("a/b c").json(&json!({ "note": 1 })).on_behalf_of("u1");
     let answer: Value = call.send().await.unwrap();
     assert_eq!(answer["name"], "Ada");
 
@@ -149,7 +153,12 @@ async fn what_is_safe_to_repeat_is_repeated_until_it_goes_well() {
     let resends: Vec<_> = telemetry
         .spans()
         .iter()
-        .map(|span| span.attributes.iter().find(|a| a.key.as_str() == "http.request.resend_count").map(|a| a.value.clone()))
+        .map(|span| {
+            span.attributes
+                .iter()
+                .find(|a| a.key.as_str() == "http.request.resend_count")
+                .map(|a| a.value.clone())
+        })
         .collect();
     assert_eq!(resends, [None, Some(1_i64.into()), Some(2_i64.into())]);
 
@@ -160,7 +169,9 @@ async fn what_is_safe_to_repeat_is_repeated_until_it_goes_well() {
 
 #[actix_web::test]
 async fn what_may_have_happened_is_not_repeated_unless_it_is_idempotent() {
-    for (step, variant) in [(unavailable(), "Unavailable"), (Step::HangUp, "Interrupted"), (Step::Garbage, "Garbled")] {
+    for (step, variant) in
+        [(unavailable(), "Unavailable"), (Step::HangUp, "Interrupted"), (Step::Garbage, "Garbled")]
+    {
         let fake = FakePeer::following([step]).await;
         let (peer, _telemetry) = peer_at(&fake.url, LONG);
         let error = peer.post("/").send::<Value>().await.unwrap_err();

@@ -91,9 +91,14 @@ fn every_mistake_of_the_configuration_is_told_before_anything_starts() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(message.starts_with("user-service: the configuration has 6 mistakes\n"), "{message}");
-    for variable in
-        ["OTEL_TRACES_SAMPLER", "PORT", "DATABASE_URL", "SERVICE_TOKEN_SECRET", "JWT_SECRET", "JWT_EXPIRE_MINUTES"]
-    {
+    for variable in [
+        "OTEL_TRACES_SAMPLER",
+        "PORT",
+        "DATABASE_URL",
+        "SERVICE_TOKEN_SECRET",
+        "JWT_SECRET",
+        "JWT_EXPIRE_MINUTES",
+    ] {
         assert!(message.lines().any(|line| line.trim().starts_with(variable)), "no {variable} in {message}");
     }
     assert!(!message.contains("hunter2"), "{message}");

@@ -16,7 +16,8 @@ async fn last_trace(app: &TestApp, requests: usize) -> SpanTree {
 /// The tree without what the server's and the database's own tests look at.
 fn outline(tree: &SpanTree) -> SpanTree {
     let attributes = tree.attributes.clone().into_iter();
-    let ours = |(name, _): &(String, _)| ["user.", "tenant.", "auth."].iter().any(|part| name.starts_with(part));
+    let ours =
+        |(name, _): &(String, _)| ["user.", "tenant.", "auth."].iter().any(|part| name.starts_with(part));
     SpanTree {
         attributes: attributes.filter(ours).collect(),
         events: Vec::new(),
