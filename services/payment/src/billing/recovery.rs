@@ -55,6 +55,9 @@ impl Billing {
 
     #[tracing::instrument(name = "recover_payment", skip_all, fields(payment.id = %payment.id))]
     async fn recover_payment(&self, payment: &Payment) {
+        if let Some(asked_in) = &payment.traceparent {
+            span::link_to(asked_in);
+        }
         let outcome = async {
             // First it is taken from whoever may still, against all odds, be about to write "captured".
             let payment = match payment.state {
