@@ -138,7 +138,7 @@ fn bad_variables_stop_the_start_with_one_message_that_names_each() {
             assert!(message.contains(named), "{named} is not in:\n{message}");
         }
         assert!(!message.contains("hunter2"), "a password is in:\n{message}");
-        assert!(output.stdout.is_empty(), "{output:?}");
+        assert!(output.stdout.is_empty(), "{:?}", output.stdout);
     }
 }
 
