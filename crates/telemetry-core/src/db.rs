@@ -73,5 +73,5 @@ use crate::Telemetry;
 
 /// Instruments one connection, in place of any instrumentation it had. A [`Pool`] does so itself.
 pub fn instrument(connection: &mut impl Connection, telemetry: &Telemetry, database: &Database) {
-    connection.set_instrumentation(ConnectionTelemetry::new(Arc::new(Shared::new(telemetry, database))));
+    ConnectionTelemetry::install(&Arc::new(Shared::new(telemetry, database)), connection);
 }

@@ -81,7 +81,7 @@ pub(crate) fn traceparent(span_context: &SpanContext) -> String {
 }
 
 /// Section 3.2.2: `version "-" trace-id "-" parent-id "-" trace-flags`, in lower-case hex.
-fn parse_traceparent(header: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
+pub(crate) fn parse_traceparent(header: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     let header = header.trim_matches([' ', '\t']);
     // A later version may append fields behind a dash; version 00 may not.
     let (fields, rest) = header.split_at_checked(55)?;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 
-use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::trace::{SpanContext, Status, TraceContextExt, TraceState};
 use opentelemetry::{Context, Key, KeyValue, Value};
 use opentelemetry_semantic_conventions::attribute;
 
@@ -62,6 +62,14 @@ pub fn traceparent() -> Option<String> {
         let span = cx.span();
         span.span_context().is_valid().then(|| crate::propagation::traceparent(span.span_context()))
     })
+}
+
+/// Links the current span to the one whose [`traceparent`] was stored. What is none links to nothing.
+pub fn link_to(traceparent: &str) {
+    if let Some((trace_id, span_id, flags)) = crate::propagation::parse_traceparent(traceparent) {
+        let stored = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
+        Context::map_current(|cx| cx.span().add_link(stored, Vec::new()));
+    }
 }
 
 /// What an `exception` event says (semantic conventions, "Exceptions").

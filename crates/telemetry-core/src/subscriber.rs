@@ -28,9 +28,10 @@ const EXPORT_PATH: [&str; 12] = [
     "want",
 ];
 
-/// What the SDK says about itself is left out of the log unless `RUST_LOG` names it: the export
-/// health tells it once, not once per batch.
-const QUIET: &str = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,opentelemetry_http=off";
+/// Left out of the log unless `RUST_LOG` names it: what the SDK says about itself, which the export
+/// health tells once and not once per batch; and actix-server's news of its own threads.
+const QUIET: &str =
+    "actix_server=warn,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,opentelemetry_http=off";
 
 /// `#[tracing::instrument]` spans as OpenTelemetry spans, with context activation: what they
 /// enclose has them as parents, whoever makes it.

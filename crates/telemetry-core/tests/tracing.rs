@@ -99,3 +99,19 @@ fn an_error_has_its_chain_and_a_safe_status() {
             )]
     );
 }
+
+#[test]
+fn later_work_links_to_the_span_that_was_stored() {
+    let telemetry = TestTelemetry::new();
+    let stored = telemetry.tracer().in_span("ask", |_| telemetry_core::span::traceparent().unwrap());
+    telemetry.tracer().in_span("recover", |_| {
+        telemetry_core::span::link_to(&stored);
+        telemetry_core::span::link_to("not a traceparent");
+    });
+    let spans = telemetry.spans();
+    let [ask, recover] = &spans[..] else { panic!("two spans: {spans:?}") };
+    let [link] = &recover.links[..] else { panic!("one link: {:?}", recover.links) };
+    assert_eq!(link.span_context.span_id(), ask.span_context.span_id());
+    assert_eq!(link.span_context.trace_id(), ask.span_context.trace_id());
+    assert_ne!(recover.span_context.trace_id(), ask.span_context.trace_id());
+}

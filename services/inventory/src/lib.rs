@@ -1,1 +1,26 @@
-//! inventory-service
+//! The inventory service: what can be ordered, how much of it there is, and which orders hold some of it.
+//!
+//! An order takes stock in two steps: it reserves, and later commits (the pieces are sold) or releases
+//! (they are free again). Each step may be repeated without harm, since its caller may not have heard
+//! the answer.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `app` | wires the rest |
+//! | `routes` | every path, and the handlers beside their wire types |
+//! | `warehouse` | reserving, committing, releasing: spans and counts around the store |
+//! | `catalogue` | importing products, with its progress on a span |
+//! | `store` | queries and rows |
+//! | `domain` | types that cannot be wrong |
+//! | `error` | the only map from our errors to HTTP |
+//! | `metrics` | the business instruments |
+mod app;
+mod catalogue;
+mod domain;
+mod error;
+mod metrics;
+mod routes;
+mod store;
+mod warehouse;
+
+pub use app::InventoryService;

@@ -1,1 +1,24 @@
-//! order-service
+//! The order service: it places orders, and gives back what an order took that failed.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | the variables |
+//! | [`app`] | what the service is made of |
+//! | `routes` | its paths, handlers and wire types |
+//! | [`checkout`] | placing an order: the one flow across the store and the peers |
+//! | [`domain`] | what an order is |
+//! | [`store`] | orders in the database |
+//! | [`clients`] | the user, inventory and payment services |
+//! | [`error`] | errors as answers |
+//! | `metrics` | the business instruments |
+pub mod app;
+pub mod checkout;
+pub mod clients;
+pub mod config;
+pub mod domain;
+pub mod error;
+mod metrics;
+mod routes;
+pub mod store;
+
+pub use app::OrderService;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use diesel::connection::{DebugQuery, Instrumentation, InstrumentationEvent};
+use diesel::connection::{Connection, DebugQuery, Instrumentation, InstrumentationEvent};
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
@@ -20,6 +20,7 @@ const NESTED_QUERIES: usize = 4;
 
 /// What the connections of one database share.
 pub(super) struct Shared {
+    is_enabled: bool,
     tracer: SdkTracer,
     metrics: OperationMetrics,
     system: System,
@@ -29,6 +30,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(telemetry: &Telemetry, database: &Database) -> Self {
         Self {
+            is_enabled: telemetry.is_enabled(),
             tracer: telemetry.tracer().clone(),
             metrics: OperationMetrics::new(telemetry.meter()),
             system: database.system(),
@@ -58,9 +60,18 @@ struct Running {
 }
 
 impl ConnectionTelemetry {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let queries = Queries::new(shared.system, shared.attributes.clone());
-        Self { shared, queries, running: Vec::new(), transactions: Transactions::default(), control: None }
+    /// Puts one into the connection, unless no telemetry is made at all.
+    pub(super) fn install(shared: &Arc<Shared>, connection: &mut impl Connection) {
+        if !shared.is_enabled {
+            return;
+        }
+        connection.set_instrumentation(Self {
+            shared: shared.clone(),
+            queries: Queries::new(shared.system, shared.attributes.clone()),
+            running: Vec::new(),
+            transactions: Transactions::default(),
+            control: None,
+        });
     }
 
     /// Ends the queries that diesel began and never told the end of.

@@ -105,3 +105,55 @@ fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Hist
         .with_boundaries(BUCKETS.to_vec())
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+    use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+    use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Keeps the bucket bounds of what is exported.
+    #[derive(Clone, Default)]
+    struct Bounds(Arc<Mutex<Vec<f64>>>);
+
+    impl PushMetricExporter for Bounds {
+        async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+            for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+                if let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = metric.data() {
+                    self.0.lock().unwrap().extend(histogram.data_points().flat_map(|point| point.bounds()));
+                }
+            }
+            Ok(())
+        }
+
+        fn force_flush(&self) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn temporality(&self) -> Temporality {
+            Temporality::Cumulative
+        }
+    }
+
+    #[test]
+    fn durations_fall_into_the_conventions_buckets() {
+        let bounds = Bounds::default();
+        let provider = SdkMeterProvider::builder()
+            .with_reader(
+                PeriodicReader::builder(bounds.clone()).with_interval(Duration::from_secs(3600)).build(),
+            )
+            .build();
+        seconds(&provider.meter("test"), DB_CLIENT_OPERATION_DURATION, "").record(0.2, &[]);
+        provider.force_flush().unwrap();
+        assert_eq!(*bounds.0.lock().unwrap(), [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]);
+    }
+}

@@ -28,7 +28,8 @@ const WAIT_FOR_CONNECTION: &str = "wait_for_connection";
 /// A pool of instrumented connections; cheap to clone.
 ///
 /// Connections are tested before they are handed out, closed after 10 minutes without use and after
-/// 30 minutes in any case, and opened on one thread of the pool's own. None of that is traced.
+/// 30 minutes in any case (and a `:memory:` database with them), and opened on one thread of the
+/// pool's own. None of that is traced.
 pub struct Pool<M: ManageConnection>
 where
     M::Connection: Connection,

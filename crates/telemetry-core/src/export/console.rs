@@ -13,8 +13,6 @@ use chrono::{DateTime, Local};
 use opentelemetry::KeyValue;
 
 pub(super) use metrics::Metrics;
-#[cfg(test)]
-pub(super) use page::Page;
 pub(super) use spans::Spans;
 
 /// Where lines go. A reader that went away (a closed pipe) costs the lines and nothing else.

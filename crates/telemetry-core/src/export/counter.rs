@@ -24,11 +24,17 @@ pub(super) struct Counter {
     progress: Condvar,
 }
 
-/// What the log has been told.
-#[derive(Clone, Copy)]
-struct Condition {
-    failing: bool,
-    dropping: bool,
+/// What the log is told, once each time it happens.
+#[derive(Debug, PartialEq, Eq)]
+enum Change {
+    /// Exports fail, for this reason.
+    Failing(String),
+    /// Exports succeed again; so many items have failed up to now.
+    Recovered(u64),
+    /// The queue drops what comes; so many items up to now.
+    Overflowing(u64),
+    /// The queue dropped nothing since the last export; so many items before.
+    Drained(u64),
 }
 
 /// What exports brought, and which of it was told in the log.
@@ -82,47 +88,60 @@ impl Counter {
         self.waiting.fetch_sub(items, Ordering::AcqRel);
     }
 
-    /// An export of `items` is over; `failed` of them are lost, for the reason of `error`. Tells the log when
-    /// exports turn bad or good again, and when the queue overflows or does so no more.
+    /// An export of `items` is over; `failed` of them are lost, for the reason of `error`. Tells the log what
+    /// has changed by it.
     pub(super) fn settled(&self, items: usize, failed: u64, error: Option<String>) {
+        let changes = self.settle(items, failed, error);
+        // The log may be slow, so it is told when nobody waits for the counts any more.
+        for change in changes.into_iter().flatten() {
+            self.tell(change);
+        }
+    }
+
+    fn settle(&self, items: usize, failed: u64, error: Option<String>) -> [Option<Change>; 2] {
         let mut done = self.done();
         done.exported += (items as u64).saturating_sub(failed);
         done.failed += failed;
         if error.is_some() {
             done.last_error = error;
         }
+        let exports = match (done.failing, failed > 0) {
+            (false, true) => Some(Change::Failing(done.last_error.clone().unwrap_or_default())),
+            (true, false) => Some(Change::Recovered(done.failed)),
+            _ => None,
+        };
+        done.failing = failed > 0;
+
         let dropped = self.dropped.load(Ordering::Relaxed);
-        let before = Condition { failing: done.failing, dropping: done.dropping };
-        let now = Condition { failing: failed > 0, dropping: dropped > done.dropped };
-        done.failing = now.failing;
-        done.dropping = now.dropping;
+        let dropping = dropped > done.dropped;
+        let queue = match (done.dropping, dropping) {
+            (false, true) => Some(Change::Overflowing(dropped)),
+            (true, false) => Some(Change::Drained(dropped)),
+            _ => None,
+        };
         done.dropped = dropped;
-        let (failed, error) = (done.failed, done.last_error.clone());
-        // The log may be slow, and it must not keep anyone from reading the counts.
+        done.dropping = dropping;
         drop(done);
         self.progress.notify_all();
-        self.tell(before, now, dropped, failed, error.as_deref().unwrap_or_default());
+        [exports, queue]
     }
 
-    fn tell(&self, before: Condition, now: Condition, dropped: u64, failed: u64, error: &str) {
+    fn tell(&self, change: Change) {
         let signal = self.signal.name();
-        match (before.failing, now.failing) {
-            (false, true) => {
-                tracing::warn!(target: TARGET, signal, error, "exports fail; this is told once until they succeed");
+        match change {
+            Change::Failing(error) => {
+                tracing::warn!(target: TARGET, signal, error, "exports fail; told once until they succeed");
             }
-            (true, false) => tracing::info!(target: TARGET, signal, failed, "exports succeed again"),
-            _ => {}
-        }
-        match (before.dropping, now.dropping) {
-            (false, true) => tracing::warn!(
-                target: TARGET,
-                signal,
-                dropped,
-                queue_size = self.queue_size,
-                "the queue is full and drops what comes; this is told once until it has room"
-            ),
-            (true, false) => tracing::info!(target: TARGET, signal, dropped, "the queue has room again"),
-            _ => {}
+            Change::Recovered(failed) => {
+                tracing::info!(target: TARGET, signal, failed, "exports succeed again");
+            }
+            Change::Overflowing(dropped) => {
+                let queue_size = self.queue_size;
+                tracing::warn!(target: TARGET, signal, dropped, queue_size, "the queue is full; told once until it has room");
+            }
+            Change::Drained(dropped) => {
+                tracing::info!(target: TARGET, signal, dropped, "the queue has room again");
+            }
         }
     }
 
@@ -178,7 +197,6 @@ impl Counter {
 
 #[cfg(test)]
 mod tests {
-    use super::super::console::Page;
     use super::*;
 
     #[test]
@@ -224,45 +242,27 @@ mod tests {
     }
 
     #[test]
-    fn a_change_for_the_worse_and_back_is_one_line_each() {
-        let page = Page::default();
-        let writer = page.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .without_time()
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, || {
-            let counter = Counter::new(Signal::Traces, 1);
-            let export = |items, failed, error: Option<&str>| {
-                for _ in 0..items {
-                    counter.admit();
-                }
-                counter.taken(1);
-                counter.settled(1, failed, error.map(str::to_owned));
-            };
-            for _ in 0..3 {
-                export(1, 1, Some("HTTP 503"));
+    fn a_change_for_the_worse_and_back_is_told_once_each() {
+        let counter = Counter::new(Signal::Traces, 1);
+        let export = |ended, failed, error: Option<&str>| {
+            for _ in 0..ended {
+                counter.admit();
             }
-            for _ in 0..2 {
-                export(1, 0, None);
-            }
-            for _ in 0..2 {
-                export(3, 0, None);
-            }
-            export(1, 0, None);
-        });
-        let text = page.text();
-        let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
-        assert_eq!(
-            lines,
-            [
-                "WARN telemetry_core::export: exports fail; this is told once until they succeed signal=\"traces\" error=\"HTTP 503\"",
-                "INFO telemetry_core::export: exports succeed again signal=\"traces\" failed=3",
-                "WARN telemetry_core::export: the queue is full and drops what comes; this is told once until it has room signal=\"traces\" dropped=2 queue_size=1",
-                "INFO telemetry_core::export: the queue has room again signal=\"traces\" dropped=4",
-            ]
-        );
+            counter.taken(1);
+            counter.settle(1, failed, error.map(str::to_owned)).into_iter().flatten().collect::<Vec<_>>()
+        };
+        let told = [
+            (1, 1, Some("HTTP 503"), Some(Change::Failing("HTTP 503".to_owned()))),
+            (1, 1, Some("HTTP 503"), None),
+            (1, 0, None, Some(Change::Recovered(2))),
+            (1, 0, None, None),
+            (3, 0, None, Some(Change::Overflowing(2))),
+            (3, 0, None, None),
+            (1, 0, None, Some(Change::Drained(4))),
+        ];
+        for (ended, failed, error, change) in told {
+            assert_eq!(export(ended, failed, error), Vec::from_iter(change));
+        }
     }
 
     #[test]

@@ -10,26 +10,29 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use opentelemetry::Value;
 use opentelemetry::trace::{SpanKind, Status};
+use schema::{orders, users};
 use telemetry_core::db::{Database, instrument};
 use telemetry_core::opentelemetry;
 use telemetry_core::testing::{SpanTree, TestTelemetry, span};
 
-diesel::table! {
-    users (id) {
-        id -> Integer,
-        email -> Text,
+mod schema {
+    diesel::table! {
+        users (id) {
+            id -> Integer,
+            email -> Text,
+        }
     }
-}
 
-diesel::table! {
-    orders (id) {
-        id -> Integer,
-        user_id -> Integer,
-        note -> Text,
+    diesel::table! {
+        orders (id) {
+            id -> Integer,
+            user_id -> Integer,
+            note -> Text,
+        }
     }
-}
 
-diesel::allow_tables_to_appear_in_same_query!(users, orders);
+    diesel::allow_tables_to_appear_in_same_query!(users, orders);
+}
 
 const SCHEMA: &str = "
     CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE);

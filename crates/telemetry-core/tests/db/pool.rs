@@ -1,7 +1,7 @@
 //! The pool: waiting, giving up, and what is not traced.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::r2d2::ConnectionManager;
 use telemetry_core::db::{Pool, PoolError, PoolOptions};
@@ -28,7 +28,7 @@ fn memory_pool(telemetry: &TestTelemetry, options: PoolOptions) -> SqlitePool {
             ConnectionManager::new(url),
             Database::from_url(url).unwrap(),
             options,
-            |connection| connection.batch_execute(SCHEMA),
+            |connection: &mut SqliteConnection| connection.batch_execute(SCHEMA),
         )
         .unwrap()
 }
@@ -103,6 +103,18 @@ async fn panic_of_the_work_reaches_the_caller_and_the_pool_goes_on() {
 }
 
 #[test]
+fn query_that_diesel_left_ends_when_the_connection_is_given_back() {
+    let telemetry = TestTelemetry::new();
+    let pool = memory_pool(&telemetry, options(1));
+    let mut connection = pool.get().unwrap();
+    let left = diesel::sql_query("SELECT 1").bind::<diesel::sql_types::Text, _>("one value too many");
+    left.execute(&mut *connection).unwrap_err();
+    assert_eq!(telemetry.spans().len(), 0);
+    drop(connection);
+    assert_eq!(telemetry.trees()[0].attributes["error.type"], text("unfinished"));
+}
+
+#[test]
 fn idle_connection_is_had_without_a_wait_span() {
     let telemetry = TestTelemetry::new();
     let pool = memory_pool(&telemetry, options(1));
@@ -123,7 +135,9 @@ fn waiting_for_a_connection_is_a_span_and_a_pending_request() {
     let (done, waited) = mpsc::channel();
     let waiter = pool.clone();
     std::thread::spawn(move || done.send(waiter.get().map(drop)));
+    let deadline = Instant::now() + Duration::from_secs(4);
     while value(&telemetry, "pending_requests") != 1.0 {
+        assert!(Instant::now() < deadline, "nobody waits");
         std::thread::yield_now();
     }
     drop(held);
@@ -188,7 +202,7 @@ fn set_up_that_fails_is_a_connection_that_failed() {
             ConnectionManager::<SqliteConnection>::new(url),
             Database::from_url(url).unwrap(),
             options,
-            |connection| connection.batch_execute("PRAGMA nonsense("),
+            |connection: &mut SqliteConnection| connection.batch_execute("PRAGMA nonsense("),
         )
         .err()
         .unwrap();

@@ -1,11 +1,11 @@
 //! What only PostgreSQL does. The tables are temporary, so that tests share a database.
 
+use diesel::r2d2::ConnectionManager;
 use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::Integer;
+use telemetry_core::db::PoolOptions;
 
 use super::*;
-
-const NEEDS: &str =
-    "needs a PostgreSQL at TEST_POSTGRES_URL, without a port of its own in the URL's host part";
 
 /// The database's attributes are left out: they differ from place to place.
 const OF_SERVER: [&str; 3] = ["db.namespace", "server.address", "server.port"];
@@ -47,7 +47,7 @@ fn twice() -> SpanTree {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn broken_constraint_is_named_and_its_value_is_not() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -62,7 +62,7 @@ fn broken_constraint_is_named_and_its_value_is_not() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn broken_constraint_of_a_returning_insert_is_told_too() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -76,7 +76,7 @@ fn broken_constraint_of_a_returning_insert_is_told_too() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn commit_after_an_ignored_error_is_told_as_the_rollback_it_is() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -95,7 +95,7 @@ fn commit_after_an_ignored_error_is_told_as_the_rollback_it_is() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn error_in_a_savepoint_leaves_the_outer_transaction_whole() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -114,7 +114,7 @@ fn error_in_a_savepoint_leaves_the_outer_transaction_whole() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn deferred_constraint_fails_the_commit() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -132,7 +132,7 @@ fn deferred_constraint_fails_the_commit() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn look_up_of_a_type_inside_a_query_is_a_query_of_its_own() {
     #[derive(Debug, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
     #[diesel(postgres_type(name = "mood"))]
@@ -162,13 +162,13 @@ fn look_up_of_a_type_inside_a_query_is_a_query_of_its_own() {
         [
             ("CREATE TYPE pg_temp.mood".to_owned(), Status::Unset),
             ("SELECT".to_owned(), Status::Unset),
-            ("SELECT pg_type pg_namespace".to_owned(), Status::Unset),
+            ("SELECT pg_type".to_owned(), Status::Unset),
         ]
     );
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn rows_loaded_one_by_one_are_one_query() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -181,4 +181,44 @@ fn rows_loaded_one_by_one_are_one_query() {
     assert_eq!(rows, 2);
     assert_eq!(trees(&telemetry)[2].name, "SELECT users");
     assert_eq!(trees(&telemetry).len(), 3);
+}
+
+#[test]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
+fn connection_that_the_server_closed_is_replaced_before_it_is_handed_out() {
+    let telemetry = TestTelemetry::new();
+    let url = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL names a PostgreSQL");
+    let options = PoolOptions { max_size: 1, ..PoolOptions::default() };
+    let manager = ConnectionManager::<PgConnection>::new(&url);
+    let pool = telemetry.pool(manager, Database::from_url(&url).unwrap(), options).unwrap();
+    let backend = |connection: &mut PgConnection| {
+        diesel::select(diesel::dsl::sql::<Integer>("pg_backend_pid()")).get_result::<i32>(connection)
+    };
+    let first = backend(&mut pool.get().unwrap()).unwrap();
+    PgConnection::establish(&url)
+        .unwrap()
+        .batch_execute(&format!("SELECT pg_terminate_backend({first}, 5000)"))
+        .unwrap();
+    let second = backend(&mut pool.get().unwrap()).unwrap();
+    assert_ne!(first, second);
+    let names: Vec<String> = trees(&telemetry).into_iter().map(|tree| tree.name).collect();
+    assert_eq!(names, ["SELECT", "wait_for_connection", "SELECT"]);
+}
+
+#[test]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
+fn connection_that_breaks_in_a_transaction_ends_it() {
+    let telemetry = TestTelemetry::new();
+    let mut connection = postgres(&telemetry);
+    let answer = connection.transaction(|connection| {
+        insert(1, "a", connection)?;
+        diesel::sql_query("SELECT pg_terminate_backend(pg_backend_pid())").execute(connection)
+    });
+    assert!(answer.is_err());
+    drop(connection);
+    let tree = &trees(&telemetry)[0];
+    assert_eq!(tree.name, "transaction");
+    assert_eq!(tree.children[0], inserted());
+    assert_eq!(tree.children[1].attributes["error.type"], text("closed_connection"));
+    assert_ne!(tree.attributes["db.transaction.outcome"], text("commit"));
 }

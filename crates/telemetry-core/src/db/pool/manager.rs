@@ -49,7 +49,7 @@ where
             });
         self.state.connected(connection.as_ref().err());
         let mut connection = connection?;
-        connection.set_instrumentation(ConnectionTelemetry::new(self.shared.clone()));
+        ConnectionTelemetry::install(&self.shared, &mut connection);
         self.state.metrics.created(started.elapsed());
         Ok(connection)
     }

@@ -29,7 +29,7 @@ impl Metrics {
     }
 
     #[cfg(test)]
-    fn to(page: &super::Page) -> Self {
+    fn to(page: &super::page::Page) -> Self {
         Self { output: Output::to(page.clone()), printed: Mutex::default() }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
     use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
-    use super::super::Page;
+    use super::super::page::Page;
     use super::*;
 
     /// A provider that prints on demand.

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 /// A writer that can be read.
 #[derive(Clone, Default)]
-pub(in crate::export) struct Page(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl Page {
     /// What was written since the last time.
-    pub(in crate::export) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(std::mem::take(&mut self.0.lock().expect("no panic"))).expect("UTF-8")
     }
 }

@@ -27,7 +27,7 @@ impl Spans {
     }
 
     #[cfg(test)]
-    fn to(page: &super::Page) -> Self {
+    fn to(page: &super::page::Page) -> Self {
         Self { output: Output::to(page.clone()), service: "order-service".to_owned() }
     }
 }
@@ -114,7 +114,7 @@ mod tests {
     use opentelemetry::trace::{Event, SpanContext, SpanId, TraceFlags, TraceId, TraceState};
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
 
-    use super::super::Page;
+    use super::super::page::Page;
     use super::*;
 
     fn span(kind: SpanKind, name: &'static str, attributes: Vec<KeyValue>, status: Status) -> SpanData {

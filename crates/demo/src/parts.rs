@@ -1,0 +1,119 @@
+//! The processes of the system, and what each is told.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use inventory_service::InventoryService;
+use order_service::OrderService;
+use payment_service::PaymentService;
+use payment_service::gateway::{Gateway, GatewayConfig};
+use service_kit::Service;
+use telemetry_core::config::Env;
+use user_service::UserService;
+
+/// One process of the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+pub enum Part {
+    /// Receives and shows the telemetry of the others.
+    Viewer,
+    /// Stands for the outside card gateway.
+    Gateway,
+    /// The user service.
+    User,
+    /// The inventory service.
+    Inventory,
+    /// The payment service.
+    Payment,
+    /// The order service.
+    Order,
+}
+
+impl Part {
+    /// All of them, in the order they start: nobody before those it calls.
+    pub const ALL: [Self; 6] =
+        [Self::Viewer, Self::Gateway, Self::User, Self::Inventory, Self::Payment, Self::Order];
+
+    /// The name, as on the command line and in file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Gateway => "gateway",
+            Self::User => "user",
+            Self::Inventory => "inventory",
+            Self::Payment => "payment",
+            Self::Order => "order",
+        }
+    }
+
+    /// Where it listens unless that port is taken.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Viewer => 8090,
+            Self::Gateway => 8084,
+            Self::User => UserService::PORT,
+            Self::Inventory => InventoryService::PORT,
+            Self::Payment => PaymentService::PORT,
+            Self::Order => OrderService::PORT,
+        }
+    }
+
+    /// Whether it is one of the four services, which have a database and telemetry.
+    pub fn is_service(self) -> bool {
+        match self {
+            Self::Viewer | Self::Gateway => false,
+            Self::User | Self::Inventory | Self::Payment | Self::Order => true,
+        }
+    }
+
+    /// The path that answers 200 as soon as it can work.
+    pub fn ready_path(self) -> &'static str {
+        if self.is_service() { "/ready" } else { "/health" }
+    }
+
+    /// Runs it in this process.
+    pub fn run(self, arguments: Vec<OsString>) -> ExitCode {
+        crate::process::end_with_parent();
+        match self {
+            Self::Viewer => finish(run_viewer()),
+            Self::Gateway => finish(run_gateway()),
+            Self::User => service_kit::process::run_from::<UserService>(arguments),
+            Self::Inventory => service_kit::process::run_from::<InventoryService>(arguments),
+            Self::Payment => service_kit::process::run_from::<PaymentService>(arguments),
+            Self::Order => service_kit::process::run_from::<OrderService>(arguments),
+        }
+    }
+}
+
+fn finish(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_viewer() -> anyhow::Result<()> {
+    let address = format!("127.0.0.1:{}", std::env::var("PORT")?).parse()?;
+    let options = trace_viewer::Options { address, ..trace_viewer::Options::default() };
+    actix_web::rt::System::new().block_on(trace_viewer::serve(options, crate::process::terminated()))?;
+    Ok(())
+}
+
+fn run_gateway() -> anyhow::Result<()> {
+    let mut env = Env::process();
+    let config = GatewayConfig::read(&mut env);
+    env.finish()?;
+    actix_web::rt::System::new().block_on(async {
+        let gateway = Gateway::bind(config)?;
+        let handle = gateway.handle();
+        let stop = async {
+            crate::process::terminated().await;
+            handle.stop(true).await;
+        };
+        let (result, ()) = tokio::join!(gateway.run(), stop);
+        Ok(result?)
+    })
+}

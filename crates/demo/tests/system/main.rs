@@ -1,0 +1,8 @@
+//! The whole system as its users run it: the demo's own processes, real databases, the viewer as the
+//! receiver of their telemetry. Traces are asserted whole.
+
+mod endings;
+mod harness;
+mod leaks;
+mod orders;
+mod refusals;

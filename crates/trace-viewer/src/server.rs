@@ -1,0 +1,188 @@
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use futures_util::future::{Either, join, select};
+
+use crate::otlp::Receiver;
+use crate::{Limits, Store, api, otlp};
+
+/// Connections open at a time, far more than a handful of services and a browser keep; each may
+/// hold a body that is arriving.
+const CONNECTIONS: usize = 256;
+
+/// How long requests in flight may take when the viewer stops, in seconds: none takes long.
+const DRAIN_SECONDS: u64 = 2;
+
+/// Where to listen and what to keep.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one. Default `127.0.0.1:8090`: who can connect can
+    /// read everything, so other machines cannot unless asked for.
+    pub address: SocketAddr,
+    /// What to keep and take at most.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8090)), limits: Limits::default() }
+    }
+}
+
+/// A viewer that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Viewer {
+    listener: TcpListener,
+    address: SocketAddr,
+    store: Arc<Store>,
+}
+
+impl Viewer {
+    /// Takes the address. From here on connections wait instead of being refused.
+    ///
+    /// # Errors
+    /// The address is taken or not of this machine.
+    pub fn bind(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.address)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address, store: Arc::new(Store::new(options.limits)) })
+    }
+
+    /// Where it listens, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL to send OTLP to and to read from: `http://127.0.0.1:8090`, without a slash at
+    /// the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it holds, for readers in the same process.
+    pub fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Serves until `stop` is done, then finishes what is in flight. Signals are the caller's.
+    /// Runs on any tokio runtime; the one worker is a thread of its own.
+    ///
+    /// # Errors
+    /// The listener fails.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let (server, handle) = self.into_server()?;
+        match select(pin!(stop), server).await {
+            Either::Left((_, server)) => join(handle.stop(true), server).await.1,
+            Either::Right((ended, _)) => ended,
+        }
+    }
+
+    /// Serves on a thread of its own until the answer is stopped or dropped.
+    ///
+    /// # Errors
+    /// The thread cannot be started, or the listener fails.
+    pub fn start(self) -> io::Result<Running> {
+        let (address, store) = (self.address, self.store());
+        let (started, start) = mpsc::channel();
+        let thread = thread::Builder::new().name("trace-viewer".to_owned()).spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                match self.into_server() {
+                    Ok((server, handle)) => {
+                        // The other side waits for this message, so it is there to take it.
+                        let _ = started.send(Ok(handle));
+                        server.await
+                    }
+                    Err(error) => {
+                        let _ = started.send(Err(error));
+                        Ok(())
+                    }
+                }
+            })
+        })?;
+        let handle =
+            start.recv().map_err(|_| io::Error::other("the viewer's thread ended at its start"))??;
+        Ok(Running { address, store, handle, thread: Some(thread) })
+    }
+
+    fn into_server(self) -> io::Result<(actix_web::dev::Server, ServerHandle)> {
+        let store = web::Data::from(Arc::clone(&self.store));
+        let receiver = web::Data::new(Receiver::new(self.store));
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(store.clone())
+                .app_data(receiver.clone())
+                .configure(otlp::routes)
+                .configure(api::routes)
+        })
+        .workers(1)
+        .max_connections(CONNECTIONS)
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals()
+        .listen(self.listener)?
+        .run();
+        let handle = server.handle();
+        Ok((server, handle))
+    }
+}
+
+/// Binds and serves until `stop` is done. [`Viewer::bind`] is the way to learn the port first.
+///
+/// # Errors
+/// The address cannot be taken, or the listener fails.
+pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> io::Result<()> {
+    Viewer::bind(options)?.run_until(stop).await
+}
+
+/// A viewer that serves on a thread of its own. Dropping it stops it too.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    store: Arc<Store>,
+    handle: ServerHandle,
+    thread: Option<thread::JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it holds.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Finishes what is in flight, at most two seconds long, and ends the thread. Blocks.
+    ///
+    /// # Errors
+    /// Serving failed, then or earlier.
+    pub fn stop(mut self) -> io::Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        // The command is sent by the call; its future only waits for the end, as `join` does.
+        drop(self.handle.stop(true));
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the viewer's thread panicked")))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Nobody is left to hear of a failure.
+        let _ = self.end();
+    }
+}

@@ -1,0 +1,189 @@
+//! The latest telemetry in memory, bounded on every side.
+
+mod cursor;
+mod logs;
+mod metrics;
+#[cfg(test)]
+pub(crate) mod sample;
+mod size;
+mod traces;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use self::cursor::Cursors;
+use self::logs::LogStore;
+use self::metrics::MetricStore;
+use self::traces::TraceStore;
+use crate::Limits;
+use crate::model::{
+    Dropped, Held, LogRecord, Logs, Metric, Metrics, Received, Resource, Span, Status, Trace, TraceId,
+    TraceList,
+};
+
+pub use self::cursor::UnknownCursor;
+pub use self::logs::LogFilter;
+pub use self::metrics::MetricFilter;
+
+/// What arrived lately. Shared by receiver and API; every method takes one short lock.
+///
+/// Items come in without a meaningful `resource` index, since it belongs to the document they
+/// leave in.
+#[derive(Debug)]
+pub struct Store {
+    limits: Limits,
+    started_unix_nano: u64,
+    cursors: Cursors,
+    held: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    traces: TraceStore,
+    logs: LogStore,
+    metrics: MetricStore,
+    received: Received,
+    dropped: Dropped,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new(limits: Limits) -> Self {
+        let started_unix_nano = now();
+        Self {
+            limits,
+            started_unix_nano,
+            cursors: Cursors::of(started_unix_nano),
+            held: Mutex::new(Inner::default()),
+        }
+    }
+
+    /// What it keeps at most.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The newest traces by start time, `limit` of them; or with `since`, a cursor of an earlier
+    /// answer, those that changed after it, the longest unchanged first, so that a follower who
+    /// gives each answer's cursor back misses none, however small its `limit`.
+    ///
+    /// A trace changes when a span or a log record of it arrives. A cursor of a viewer that ran
+    /// before this one counts as the beginning.
+    ///
+    /// # Errors
+    /// `since` is no cursor.
+    pub fn traces(&self, limit: usize, since: Option<&str>) -> Result<TraceList, UnknownCursor> {
+        let inner = self.lock();
+        let (traces, reached) = match since {
+            None => (inner.traces.newest(limit), inner.traces.changes()),
+            Some(since) => inner.traces.changed_since(self.cursors.read(since)?, limit),
+        };
+        Ok(TraceList { cursor: self.cursors.write(reached), traces })
+    }
+
+    /// A trace as far as it has arrived, with its logs.
+    pub fn trace(&self, trace_id: TraceId) -> Option<Trace> {
+        let inner = self.lock();
+        let (mut trace, mut resources) = inner.traces.find(trace_id)?;
+        trace.logs = inner.logs.of_trace(trace_id, &mut resources);
+        trace.resources = resources.into_vec();
+        Some(trace)
+    }
+
+    /// The log records that arrived last, last one first.
+    pub fn logs(&self, filter: &LogFilter) -> Logs {
+        self.lock().logs.latest(filter)
+    }
+
+    /// The latest point of each series, by name, service and attributes.
+    pub fn metrics(&self, filter: &MetricFilter) -> Metrics {
+        self.lock().metrics.list(filter)
+    }
+
+    /// What is held, what came, what went.
+    pub fn status(&self) -> Status {
+        let inner = self.lock();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_unix_nano: self.started_unix_nano,
+            held: Held {
+                traces: inner.traces.len(),
+                spans: inner.traces.spans(),
+                trace_bytes: inner.traces.bytes(),
+                log_records: inner.logs.len(),
+                log_bytes: inner.logs.bytes(),
+                metric_series: inner.metrics.len(),
+                metric_bytes: inner.metrics.bytes(),
+            },
+            received: inner.received.clone(),
+            dropped: inner.dropped.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+
+    /// Keeps the spans of one resource; answers how many were over their trace's limit.
+    pub(crate) fn add_spans(&self, resource: Resource, spans: Vec<(TraceId, Span)>) -> u64 {
+        let inner = &mut *self.lock();
+        inner.received.spans += spans.len() as u64;
+        inner.traces.add(&Arc::new(resource), spans, &self.limits, &mut inner.dropped)
+    }
+
+    /// Keeps the log records of one resource.
+    pub(crate) fn add_logs(&self, resource: Resource, records: Vec<LogRecord>) {
+        let inner = &mut *self.lock();
+        inner.received.log_records += records.len() as u64;
+        for trace_id in records.iter().filter_map(|record| record.trace_id) {
+            inner.traces.touch(trace_id);
+        }
+        inner.logs.add(&Arc::new(resource), records, &self.limits, &mut inner.dropped);
+    }
+
+    /// Keeps the points of one resource.
+    pub(crate) fn add_metrics(&self, resource: Resource, points: Vec<Metric>) {
+        let inner = &mut *self.lock();
+        inner.received.metric_points += points.len() as u64;
+        inner.metrics.add(&Arc::new(resource), points, &self.limits, &mut inner.dropped);
+    }
+
+    /// Counts an export request that was answered with 200.
+    pub(crate) fn count_request(&self) {
+        self.lock().received.requests += 1;
+    }
+
+    /// Counts what never got in.
+    pub(crate) fn count_dropped(&self, count: impl FnOnce(&mut Dropped)) {
+        count(&mut self.lock().dropped);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // No method leaves the store half changed but for counts, so a panic elsewhere spoils nothing.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The resources of one document, each once.
+#[derive(Debug, Default)]
+struct Resources {
+    listed: Vec<Arc<Resource>>,
+}
+
+impl Resources {
+    /// The index of a resource, which is added where it is new.
+    fn index_of(&mut self, resource: &Arc<Resource>) -> usize {
+        // The last ones first: telemetry comes in batches of one resource.
+        let known = |listed: &Arc<Resource>| Arc::ptr_eq(listed, resource) || listed == resource;
+        self.listed.iter().rposition(known).unwrap_or_else(|| {
+            self.listed.push(Arc::clone(resource));
+            self.listed.len() - 1
+        })
+    }
+
+    fn into_vec(self) -> Vec<Resource> {
+        self.listed.iter().map(|resource| Resource::clone(resource)).collect()
+    }
+}

@@ -1,0 +1,300 @@
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::{Resources, size};
+use crate::Limits;
+use crate::model::{Dropped, Resource, Span, SpanId, Trace, TraceId, TraceSummary};
+use crate::tree::Tree;
+
+/// Traces in the order in which they appeared.
+#[derive(Debug, Default)]
+pub(super) struct TraceStore {
+    by_id: HashMap<TraceId, Entry>,
+    /// Oldest first.
+    order: VecDeque<TraceId>,
+    spans: usize,
+    bytes: usize,
+    /// Counts up with every change of any trace.
+    changes: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    resources: Resources,
+    spans: Vec<Span>,
+    known: HashSet<SpanId>,
+    start: u64,
+    end: u64,
+    bytes: usize,
+    dropped_spans: u64,
+    changed: u64,
+}
+
+impl TraceStore {
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn spans(&self) -> usize {
+        self.spans
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Takes spans in and makes room; answers how many were over their trace's limit.
+    pub(super) fn add(
+        &mut self,
+        resource: &Arc<Resource>,
+        spans: Vec<(TraceId, Span)>,
+        limits: &Limits,
+        dropped: &mut Dropped,
+    ) -> u64 {
+        let mut over_limit = 0;
+        for (trace_id, span) in spans {
+            self.changes += 1;
+            let entry = self.by_id.entry(trace_id).or_insert_with(|| {
+                self.order.push_back(trace_id);
+                self.bytes += Entry::EMPTY_BYTES;
+                Entry::new()
+            });
+            entry.changed = self.changes;
+            if entry.known.contains(&span.span_id) {
+                dropped.duplicate_spans += 1;
+            } else if entry.spans.len() >= limits.spans_per_trace {
+                entry.dropped_spans += 1;
+                over_limit += 1;
+            } else {
+                self.bytes += entry.add(resource, span);
+                self.spans += 1;
+            }
+            self.make_room(limits, dropped);
+        }
+        dropped.spans_over_limit += over_limit;
+        over_limit
+    }
+
+    /// Marks a trace as changed, where it is here.
+    pub(super) fn touch(&mut self, trace_id: TraceId) {
+        if let Some(entry) = self.by_id.get_mut(&trace_id) {
+            self.changes += 1;
+            entry.changed = self.changes;
+        }
+    }
+
+    /// The trace without its logs and resources, and the resources its spans point to.
+    pub(super) fn find(&self, trace_id: TraceId) -> Option<(Trace, Resources)> {
+        let entry = self.by_id.get(&trace_id)?;
+        let mut spans = entry.spans.clone();
+        spans.sort_by_key(|span| (span.start_unix_nano, span.span_id));
+        let resources = Resources { listed: entry.resources.listed.clone() };
+        let dropped_spans = entry.dropped_spans;
+        Some((Trace { trace_id, resources: Vec::new(), spans, logs: Vec::new(), dropped_spans }, resources))
+    }
+
+    /// The traces that started last, newest first.
+    pub(super) fn newest(&self, limit: usize) -> Vec<TraceSummary> {
+        let mut entries: Vec<_> = self.by_id.iter().collect();
+        entries.sort_by_key(|(trace_id, entry)| (std::cmp::Reverse(entry.start), **trace_id));
+        entries.truncate(limit);
+        entries.into_iter().map(|(trace_id, entry)| entry.summary(*trace_id)).collect()
+    }
+
+    /// The traces that changed after a count of changes, and the count that these reach to.
+    pub(super) fn changed_since(&self, since: u64, limit: usize) -> (Vec<TraceSummary>, u64) {
+        let mut entries: Vec<_> = self.by_id.iter().filter(|(_, entry)| entry.changed > since).collect();
+        entries.sort_by_key(|(_, entry)| entry.changed);
+        let reached = match entries.get(limit.wrapping_sub(1)) {
+            Some((_, last)) if entries.len() > limit => last.changed,
+            _ => self.changes,
+        };
+        entries.truncate(limit);
+        (entries.into_iter().map(|(trace_id, entry)| entry.summary(*trace_id)).collect(), reached)
+    }
+
+    fn make_room(&mut self, limits: &Limits, dropped: &mut Dropped) {
+        while self.by_id.len() > limits.traces || self.bytes > limits.trace_bytes {
+            let Some(entry) = self.order.pop_front().and_then(|oldest| self.by_id.remove(&oldest)) else {
+                return;
+            };
+            self.bytes -= entry.bytes;
+            self.spans -= entry.spans.len();
+            dropped.evicted_traces += 1;
+            dropped.evicted_spans += entry.spans.len() as u64;
+        }
+    }
+}
+
+impl Entry {
+    /// The entry itself, its place in the map and its place in the order.
+    const EMPTY_BYTES: usize = 2 * (size_of::<Self>() + 2 * size_of::<TraceId>());
+
+    fn new() -> Self {
+        Self {
+            resources: Resources::default(),
+            spans: Vec::new(),
+            known: HashSet::new(),
+            start: u64::MAX,
+            end: 0,
+            bytes: Self::EMPTY_BYTES,
+            dropped_spans: 0,
+            changed: 0,
+        }
+    }
+
+    /// Answers the bytes that this took.
+    fn add(&mut self, resource: &Arc<Resource>, mut span: Span) -> usize {
+        let resources_before = self.resources.listed.len();
+        span.resource = self.resources.index_of(resource);
+        let mut bytes = size::of_span(&span) + 4 * size_of::<SpanId>();
+        if self.resources.listed.len() > resources_before {
+            // Counted for every trace, though traces of one batch share it.
+            bytes += size::of_resource(resource);
+        }
+        self.start = self.start.min(span.start_unix_nano);
+        self.end = self.end.max(span.end_unix_nano);
+        self.known.insert(span.span_id);
+        self.spans.push(span);
+        self.bytes += bytes;
+        bytes
+    }
+
+    fn summary(&self, trace_id: TraceId) -> TraceSummary {
+        let tree = Tree::of(&self.spans);
+        let root = tree.roots().first().and_then(|(root, _)| self.spans.get(*root));
+        let mut by_start: Vec<&Span> = self.spans.iter().collect();
+        by_start.sort_by_key(|span| (span.start_unix_nano, span.span_id));
+        let mut seen = HashSet::new();
+        let services = by_start.into_iter().map(|span| &span.service);
+        let services = services.filter(|service| seen.insert(*service)).cloned().collect();
+        TraceSummary {
+            trace_id,
+            root_service: root.map(|span| span.service.clone()).unwrap_or_default(),
+            root_name: root.map(|span| span.name.clone()).unwrap_or_default(),
+            start_unix_nano: self.start,
+            duration_nano: self.end.saturating_sub(self.start),
+            span_count: self.spans.len(),
+            error_count: self.spans.iter().filter(|span| span.status.is_error()).count(),
+            services,
+            complete: self.dropped_spans == 0 && tree.is_complete(),
+            dropped_spans: self.dropped_spans,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{resource, span, trace_id};
+    use super::*;
+    use crate::Store;
+
+    fn store(limits: Limits) -> Store {
+        Store::new(limits)
+    }
+
+    fn add(store: &Store, trace: u8, spans: Vec<Span>) -> u64 {
+        store.add_spans(
+            resource("order-service"),
+            spans.into_iter().map(|span| (trace_id(trace), span)).collect(),
+        )
+    }
+
+    #[test]
+    fn the_trace_that_appeared_first_makes_room_and_is_counted() {
+        let store = store(Limits { traces: 2, ..Limits::default() });
+        for trace in 1..=3 {
+            add(&store, trace, vec![span(1, None, "root"), span(2, Some(1), "child")]);
+        }
+        assert!(store.trace(trace_id(1)).is_none());
+        assert!(store.trace(trace_id(2)).is_some() && store.trace(trace_id(3)).is_some());
+        let status = store.status();
+        assert_eq!((status.held.traces, status.held.spans), (2, 4));
+        assert_eq!((status.dropped.evicted_traces, status.dropped.evicted_spans), (1, 2));
+        assert_eq!(status.received.spans, 6);
+    }
+
+    #[test]
+    fn bytes_are_bounded_and_return_to_zero() {
+        let limits = Limits { trace_bytes: 100_000, ..Limits::default() };
+        let store = store(limits.clone());
+        for trace in 1..=50 {
+            let mut big = span(1, None, "root");
+            big.attributes.insert("payload".to_owned(), "x".repeat(10_000).as_str().into());
+            add(&store, trace, vec![big]);
+            let held = store.status().held;
+            assert!(held.trace_bytes <= limits.trace_bytes && held.trace_bytes > 10_000, "{held:?}");
+        }
+        assert!(store.status().dropped.evicted_traces >= 40);
+
+        let mut huge = span(1, None, "root");
+        huge.name = "x".repeat(200_000);
+        add(&store, 99, vec![huge]);
+        assert_eq!(store.status().held, crate::model::Held::default());
+    }
+
+    #[test]
+    fn spans_beyond_the_limit_of_their_trace_are_dropped_told_and_make_it_incomplete() {
+        let store = store(Limits { spans_per_trace: 2, ..Limits::default() });
+        let over = add(&store, 1, vec![span(1, None, "root"), span(2, Some(1), "a"), span(3, Some(1), "b")]);
+        assert_eq!(over, 1);
+        let trace = store.trace(trace_id(1)).unwrap();
+        assert_eq!((trace.spans.len(), trace.dropped_spans), (2, 1));
+        assert!(!trace.is_complete());
+        assert!(!store.traces(1, None).unwrap().traces[0].complete);
+        assert_eq!(store.status().dropped.spans_over_limit, 1);
+    }
+
+    #[test]
+    fn a_span_sent_again_is_kept_once() {
+        let store = store(Limits::default());
+        add(&store, 1, vec![span(1, None, "root")]);
+        add(&store, 1, vec![span(1, None, "root")]);
+        assert_eq!(store.trace(trace_id(1)).unwrap().spans.len(), 1);
+        assert_eq!(store.status().dropped.duplicate_spans, 1);
+    }
+
+    #[test]
+    fn resources_are_listed_once_however_many_batches_bring_them() {
+        let store = store(Limits::default());
+        add(&store, 1, vec![span(1, None, "root")]);
+        store.add_spans(resource("user-service"), vec![(trace_id(1), span(2, Some(1), "call"))]);
+        add(&store, 1, vec![span(3, Some(1), "later")]);
+        let trace = store.trace(trace_id(1)).unwrap();
+        assert_eq!(trace.resources.len(), 2);
+        assert_eq!(
+            trace.resource_of(trace.spans_named("call").next().unwrap()).unwrap().service(),
+            "user-service"
+        );
+        assert_eq!(
+            trace.resource_of(trace.spans_named("later").next().unwrap()).unwrap().service(),
+            "order-service"
+        );
+    }
+
+    #[test]
+    fn a_follower_hears_of_every_change_even_in_small_helpings() {
+        let store = store(Limits::default());
+        let names = |list: &crate::model::TraceList| -> Vec<String> {
+            list.traces.iter().map(|trace| trace.trace_id.to_string()[30..].to_owned()).collect()
+        };
+        let start = store.traces(10, None).unwrap().cursor;
+        for trace in 1..=3 {
+            add(&store, trace, vec![span(1, None, "root").at(u64::from(trace), 10)]);
+        }
+        assert_eq!(names(&store.traces(10, None).unwrap()), ["03", "02", "01"]);
+
+        let first = store.traces(2, Some(&start)).unwrap();
+        assert_eq!(names(&first), ["01", "02"]);
+        add(&store, 1, vec![span(2, Some(1), "late")]);
+        let second = store.traces(2, Some(&first.cursor)).unwrap();
+        assert_eq!(names(&second), ["03", "01"]);
+        assert_eq!(second.traces[1].span_count, 2);
+        let third = store.traces(2, Some(&second.cursor)).unwrap();
+        assert_eq!((names(&third).len(), third.cursor), (0, second.cursor));
+    }
+}

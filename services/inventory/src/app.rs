@@ -1,0 +1,50 @@
+//! Wires the service.
+
+use actix_web::web;
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use service_kit::{Parts, Service};
+use telemetry_core::config::Env;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::catalogue::Catalogue;
+use crate::metrics::Metrics;
+use crate::routes;
+use crate::store::{Products, Reservations};
+use crate::warehouse::Warehouse;
+
+/// The inventory service.
+#[derive(Clone)]
+pub struct InventoryService {
+    products: Products,
+    catalogue: Catalogue,
+    warehouse: Warehouse,
+}
+
+impl Service for InventoryService {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const PORT: u16 = 8082;
+    const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+
+    /// It reads no variables of its own.
+    type Settings = ();
+
+    fn settings(_: &mut Env) {}
+
+    fn build((): (), parts: Parts) -> anyhow::Result<Self> {
+        let metrics = Metrics::new(parts.telemetry.meter());
+        let products = Products::new(parts.database.clone());
+        Ok(Self {
+            products: products.clone(),
+            catalogue: Catalogue::new(products, metrics.clone()),
+            warehouse: Warehouse::new(Reservations::new(parts.database), metrics),
+        })
+    }
+
+    fn routes(&self, config: &mut ServiceConfig) {
+        config.app_data(web::Data::new(self.products.clone()));
+        config.app_data(web::Data::new(self.catalogue.clone()));
+        config.app_data(web::Data::new(self.warehouse.clone()));
+        routes::configure(config);
+    }
+}

@@ -1,0 +1,133 @@
+//! Products, as customers see them.
+
+use actix_web::{get, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use service_kit::Problem;
+use service_kit::problem::InvalidFields;
+use telemetry_core::span;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::domain::{Product, ProductId};
+use crate::error;
+use crate::store::Products;
+
+/// What fits on a screen, and what one answer may hold.
+const DEFAULT_LIMIT: i64 = 20;
+const MAX_LIMIT: i64 = 100;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProductResponse {
+    id: Uuid,
+    #[schema(example = "LAMP-01")]
+    sku: String,
+    #[schema(example = "Desk lamp")]
+    name: String,
+    #[schema(example = "lighting")]
+    category: String,
+    /// What a piece costs, in the currency's minor units (cents).
+    #[schema(example = 4900)]
+    price_minor: i64,
+    #[schema(example = "EUR")]
+    currency: String,
+    /// The pieces that are neither sold nor reserved.
+    available: i64,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Product> for ProductResponse {
+    fn from(product: Product) -> Self {
+        Self {
+            id: product.id.into(),
+            sku: product.sku.as_str().to_owned(),
+            name: product.name.as_str().to_owned(),
+            category: product.category.as_str().to_owned(),
+            price_minor: product.price.amount.minor(),
+            currency: product.price.currency.as_str().to_owned(),
+            available: product.available,
+            created_at: product.created_at,
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListProductsQuery {
+    /// How many products at most.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<i64>,
+    /// How many to leave out first.
+    #[param(minimum = 0, default = 0)]
+    offset: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProductsResponse {
+    products: Vec<ProductResponse>,
+    /// How many products at most.
+    limit: i64,
+    /// How many were left out first.
+    offset: i64,
+}
+
+/// Lists products in the order in which they came.
+#[utoipa::path(
+    tag = "products",
+    params(ListProductsQuery),
+    responses(
+        (status = 200, body = ProductsResponse),
+        (status = 400, description = "`invalid_query`"),
+        (status = 422, description = "`validation_failed`"),
+    ),
+)]
+#[get("")]
+pub(super) async fn list_products(
+    products: web::Data<Products>,
+    query: web::Query<ListProductsQuery>,
+) -> Result<web::Json<ProductsResponse>, Problem> {
+    let mut invalid = InvalidFields::default();
+    let limit = invalid.check("limit", check_limit(query.limit.unwrap_or(DEFAULT_LIMIT)));
+    let offset = invalid.check("offset", check_offset(query.offset.unwrap_or(0)));
+    let (Some(limit), Some(offset)) = (limit, offset) else {
+        return Err(invalid.into());
+    };
+    let products = products.list(limit, offset).await?.into_iter().map(ProductResponse::from).collect();
+    Ok(web::Json(ProductsResponse { products, limit, offset }))
+}
+
+fn check_limit(limit: i64) -> Result<i64, String> {
+    if (1..=MAX_LIMIT).contains(&limit) { Ok(limit) } else { Err(format!("a limit is 1 to {MAX_LIMIT}")) }
+}
+
+fn check_offset(offset: i64) -> Result<i64, &'static str> {
+    if offset >= 0 { Ok(offset) } else { Err("an offset is 0 or more") }
+}
+
+/// Shows a product.
+#[utoipa::path(
+    tag = "products",
+    params(("id" = Uuid, Path, description = "The product's id")),
+    responses(
+        (status = 200, body = ProductResponse),
+        (status = 404, description = "`product_not_found`, also for what cannot be an id"),
+    ),
+)]
+#[get("/{id}")]
+pub(super) async fn find_product(
+    products: web::Data<Products>,
+    id: web::Path<String>,
+) -> Result<web::Json<ProductResponse>, Problem> {
+    span::set_attribute("user.action", "view_product");
+    let product = match id.parse::<Uuid>() {
+        Ok(id) => {
+            span::set_attribute("product.id", id.to_string());
+            products.find(ProductId::from(id)).await?
+        }
+        Err(_) => None,
+    };
+    span::set_attribute("product.found", product.is_some());
+    let product = product.ok_or_else(error::product_not_found)?;
+    span::set_attribute("product.category", product.category.as_str().to_owned());
+    Ok(web::Json(product.into()))
+}

@@ -1,0 +1,141 @@
+//! Reservations, as other services make and end them.
+
+use actix_web::{HttpResponse, post, web};
+use serde::{Deserialize, Serialize};
+use service_kit::Problem;
+use service_kit::problem::InvalidFields;
+use service_kit::token::ServiceCaller;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::domain::{NewReservation, Quantity, Reservation, ReservationId, ReservationState};
+use crate::error;
+use crate::warehouse::Warehouse;
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct ReserveRequest {
+    /// An order has one reservation: asking for the same again gives the same answer.
+    order_id: Uuid,
+    product_id: Uuid,
+    /// 1 to 10000 pieces.
+    #[schema(example = 2)]
+    quantity: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReservationResponse {
+    reservation_id: Uuid,
+    order_id: Uuid,
+    product_id: Uuid,
+    quantity: i64,
+    /// What a piece costs this order, in the currency's minor units (cents).
+    #[schema(example = 4900)]
+    unit_price_minor: i64,
+    #[schema(example = "EUR")]
+    currency: String,
+}
+
+impl From<Reservation> for ReservationResponse {
+    fn from(reservation: Reservation) -> Self {
+        let NewReservation { order_id, product_id, quantity } = reservation.wanted;
+        Self {
+            reservation_id: reservation.id.into(),
+            order_id: order_id.into(),
+            product_id: product_id.into(),
+            quantity: quantity.get(),
+            unit_price_minor: reservation.unit_price.amount.minor(),
+            currency: reservation.unit_price.currency.as_str().to_owned(),
+        }
+    }
+}
+
+/// Sets stock aside for an order.
+#[utoipa::path(
+    tag = "internal",
+    request_body = ReserveRequest,
+    responses(
+        (status = 201, body = ReservationResponse),
+        (status = 404, description = "`product_not_found`"),
+        (status = 409, description = "`out_of_stock` or `reservation_conflict`"),
+        (status = 422, description = "`validation_failed`"),
+    ),
+    security(("service_token" = [])),
+)]
+#[post("")]
+pub(super) async fn reserve_stock(
+    _caller: ServiceCaller,
+    warehouse: web::Data<Warehouse>,
+    request: web::Json<ReserveRequest>,
+) -> Result<HttpResponse, Problem> {
+    let mut invalid = InvalidFields::default();
+    let Some(quantity) = invalid.check("quantity", Quantity::new(request.quantity)) else {
+        return Err(invalid.into());
+    };
+    let wanted =
+        NewReservation { order_id: request.order_id.into(), product_id: request.product_id.into(), quantity };
+    let reservation = warehouse.reserve(wanted).await?;
+    Ok(HttpResponse::Created().json(ReservationResponse::from(reservation)))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReservationStateResponse {
+    reservation_id: Uuid,
+    /// `committed` or `released`.
+    #[schema(example = "committed")]
+    state: &'static str,
+}
+
+impl ReservationStateResponse {
+    fn new(id: ReservationId, state: ReservationState) -> Self {
+        Self { reservation_id: id.into(), state: state.as_str() }
+    }
+}
+
+/// Sells the reserved pieces. Doing it twice does it once.
+#[utoipa::path(
+    tag = "internal",
+    params(("id" = Uuid, Path, description = "The reservation's id")),
+    responses(
+        (status = 200, body = ReservationStateResponse),
+        (status = 404, description = "`reservation_not_found`, also for what cannot be an id"),
+        (status = 409, description = "`reservation_state`: it is released"),
+    ),
+    security(("service_token" = [])),
+)]
+#[post("/{id}/commit")]
+pub(super) async fn commit_reservation(
+    _caller: ServiceCaller,
+    warehouse: web::Data<Warehouse>,
+    id: web::Path<String>,
+) -> Result<web::Json<ReservationStateResponse>, Problem> {
+    let id = parse(&id)?;
+    let state = warehouse.commit(id).await?;
+    Ok(web::Json(ReservationStateResponse::new(id, state)))
+}
+
+/// Frees the reserved pieces. Doing it twice does it once.
+#[utoipa::path(
+    tag = "internal",
+    params(("id" = Uuid, Path, description = "The reservation's id")),
+    responses(
+        (status = 200, body = ReservationStateResponse),
+        (status = 404, description = "`reservation_not_found`, also for what cannot be an id"),
+        (status = 409, description = "`reservation_state`: it is committed"),
+    ),
+    security(("service_token" = [])),
+)]
+#[post("/{id}/release")]
+pub(super) async fn release_reservation(
+    _caller: ServiceCaller,
+    warehouse: web::Data<Warehouse>,
+    id: web::Path<String>,
+) -> Result<web::Json<ReservationStateResponse>, Problem> {
+    let id = parse(&id)?;
+    let state = warehouse.release(id).await?;
+    Ok(web::Json(ReservationStateResponse::new(id, state)))
+}
+
+/// What cannot be an id is no reservation's.
+fn parse(id: &str) -> Result<ReservationId, Problem> {
+    id.parse().map(|id: Uuid| id.into()).map_err(|_| error::reservation_not_found())
+}

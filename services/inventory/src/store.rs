@@ -1,0 +1,9 @@
+//! Queries and rows. Takes and gives domain types; no row and no connection gets out.
+
+mod products;
+mod reservations;
+mod rows;
+mod schema;
+
+pub(crate) use products::{Chunk, InsertProductsError, Products};
+pub(crate) use reservations::{Reservations, ReserveError, Reserved, SettleError, Settled};

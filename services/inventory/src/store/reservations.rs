@@ -1,0 +1,224 @@
+//! Reservations in the database, and the stock they take.
+//!
+//! A reservation's row is always written before its product's stock: so two transactions wait one for
+//! the other, and never each for the other.
+
+use chrono::Utc;
+use diesel::Connection as _;
+use diesel::prelude::*;
+use diesel::result::Error as QueryError;
+use diesel::sql_types::{BigInt, Text, Timestamp};
+use service_kit::db::{Connection, Database, DatabaseError};
+
+use super::rows::{ForeignRow, ReservationRow};
+use super::schema::{products, reservations, stock};
+use crate::domain::{NewReservation, Reservation, ReservationId, ReservationState, Settlement};
+
+#[derive(Clone)]
+pub(crate) struct Reservations {
+    database: Database,
+}
+
+/// What reserving came to.
+#[derive(Debug)]
+pub(crate) enum Reserved {
+    /// Stock was set aside.
+    Now(Reservation),
+    /// The same was asked before, and this was the answer.
+    Before(Reservation),
+}
+
+/// Why nothing was reserved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReserveError {
+    #[error("there is no such product")]
+    UnknownProduct,
+    #[error("fewer pieces are left than are wanted")]
+    OutOfStock,
+    #[error("the order has a reservation of another product or quantity")]
+    Conflict,
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl From<QueryError> for ReserveError {
+    fn from(error: QueryError) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// What settling came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// The reservation has ended.
+    Now,
+    /// It had ended this way before.
+    Before,
+}
+
+/// Why a reservation did not end this way.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettleError {
+    #[error("there is no such reservation")]
+    UnknownReservation,
+    /// It has ended the other way.
+    #[error("the reservation is {}", .0.as_str())]
+    Conflict(ReservationState),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl From<QueryError> for SettleError {
+    fn from(error: QueryError) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl Reservations {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Sets stock aside for an order. An order that has the same already keeps it.
+    ///
+    /// The statement that takes the stock also decides whether there is enough of it, so orders that
+    /// race cannot take more than there is.
+    pub(crate) async fn reserve(&self, wanted: NewReservation) -> Result<Reserved, ReserveError> {
+        self.database
+            .write(move |connection| {
+                connection.transaction(|connection| match insert(connection, wanted)? {
+                    Some(reservation) if take_stock(connection, wanted)? => Ok(Reserved::Now(reservation)),
+                    Some(_) => Err(ReserveError::OutOfStock),
+                    None => find_earlier(connection, wanted),
+                })
+            })
+            .await
+    }
+
+    /// Ends a reservation. One that has ended this way already stays as it is.
+    pub(crate) async fn settle(
+        &self,
+        id: ReservationId,
+        settlement: Settlement,
+    ) -> Result<Settled, SettleError> {
+        self.database
+            .write(move |connection| {
+                connection.transaction(|connection| {
+                    if let Some((product, quantity)) = end(connection, id, settlement)? {
+                        give_stock(connection, product, quantity, settlement)?;
+                        return Ok(Settled::Now);
+                    }
+                    match find_state(connection, id)? {
+                        Some(state) if state == settlement.outcome() => Ok(Settled::Before),
+                        Some(state) => Err(SettleError::Conflict(state)),
+                        None => Err(SettleError::UnknownReservation),
+                    }
+                })
+            })
+            .await
+    }
+}
+
+/// Inserts a reservation at the product's price of this moment. `None` where there is no such product,
+/// or where the order has a reservation already; one that is being made elsewhere is waited for.
+fn insert(connection: &mut Connection, wanted: NewReservation) -> Result<Option<Reservation>, QueryError> {
+    let row = products::table.filter(products::id.eq(wanted.product_id.to_string())).select((
+        ReservationId::new().to_string().into_sql::<Text>(),
+        wanted.order_id.to_string().into_sql::<Text>(),
+        products::id,
+        wanted.quantity.get().into_sql::<BigInt>(),
+        products::price_minor,
+        products::currency,
+        ReservationState::Reserved.as_str().into_sql::<Text>(),
+        Utc::now().naive_utc().into_sql::<Timestamp>(),
+    ));
+    let insert = diesel::insert_into(reservations::table)
+        .values(row)
+        .into_columns((
+            reservations::id,
+            reservations::order_id,
+            reservations::product_id,
+            reservations::quantity,
+            reservations::unit_price_minor,
+            reservations::currency,
+            reservations::state,
+            reservations::created_at,
+        ))
+        .on_conflict_do_nothing();
+    // diesel has ON CONFLICT for each of the databases, not for their union.
+    let inserted: Option<ReservationRow> = match connection {
+        Connection::Sqlite(connection) => {
+            insert.returning(ReservationRow::as_returning()).get_result(connection).optional()?
+        }
+        Connection::Postgres(connection) => {
+            insert.returning(ReservationRow::as_returning()).get_result(connection).optional()?
+        }
+    };
+    Ok(inserted.map(Reservation::try_from).transpose()?)
+}
+
+/// Takes the wanted pieces, if so many are left.
+fn take_stock(connection: &mut Connection, wanted: NewReservation) -> Result<bool, QueryError> {
+    let quantity = wanted.quantity.get();
+    let changed = diesel::update(stock::table.find(wanted.product_id.to_string()))
+        .filter((stock::on_hand - stock::reserved).ge(quantity))
+        .set(stock::reserved.eq(stock::reserved + quantity))
+        .execute(connection)?;
+    Ok(changed == 1)
+}
+
+/// The order's reservation, where it is of what is wanted.
+fn find_earlier(connection: &mut Connection, wanted: NewReservation) -> Result<Reserved, ReserveError> {
+    let row: Option<ReservationRow> = reservations::table
+        .filter(reservations::order_id.eq(wanted.order_id.to_string()))
+        .select(ReservationRow::as_select())
+        .first(connection)
+        .optional()?;
+    // Neither inserted nor there: the product was missing.
+    let row = row.ok_or(ReserveError::UnknownProduct)?;
+    let reservation = Reservation::try_from(row).map_err(QueryError::from)?;
+    if reservation.wanted == wanted { Ok(Reserved::Before(reservation)) } else { Err(ReserveError::Conflict) }
+}
+
+/// Ends a reservation that has not ended, and tells of which product and how many pieces it is.
+fn end(
+    connection: &mut Connection,
+    id: ReservationId,
+    settlement: Settlement,
+) -> Result<Option<(String, i64)>, QueryError> {
+    diesel::update(reservations::table.find(id.to_string()))
+        .filter(reservations::state.eq(ReservationState::Reserved.as_str()))
+        .set((
+            reservations::state.eq(settlement.outcome().as_str()),
+            reservations::settled_at.eq(Utc::now().naive_utc()),
+        ))
+        .returning((reservations::product_id, reservations::quantity))
+        .get_result(connection)
+        .optional()
+}
+
+/// Gives back what was reserved, but for what is sold.
+fn give_stock(
+    connection: &mut Connection,
+    product: String,
+    quantity: i64,
+    settlement: Settlement,
+) -> Result<(), QueryError> {
+    diesel::update(stock::table.find(product))
+        .set((
+            stock::on_hand.eq(stock::on_hand - settlement.sold(quantity)),
+            stock::reserved.eq(stock::reserved - quantity),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+fn find_state(
+    connection: &mut Connection,
+    id: ReservationId,
+) -> Result<Option<ReservationState>, QueryError> {
+    let state: Option<String> =
+        reservations::table.find(id.to_string()).select(reservations::state).first(connection).optional()?;
+    let state = state.map(|state| state.parse()).transpose();
+    Ok(state.map_err(|_| ForeignRow("reservations.state"))?)
+}

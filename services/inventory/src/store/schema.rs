@@ -1,0 +1,38 @@
+//! The tables, as the migrations make them.
+
+diesel::table! {
+    products (id) {
+        id -> Text,
+        sku -> Text,
+        name -> Text,
+        category -> Text,
+        price_minor -> BigInt,
+        currency -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    stock (product_id) {
+        product_id -> Text,
+        on_hand -> BigInt,
+        reserved -> BigInt,
+    }
+}
+
+diesel::table! {
+    reservations (id) {
+        id -> Text,
+        order_id -> Text,
+        product_id -> Text,
+        quantity -> BigInt,
+        unit_price_minor -> BigInt,
+        currency -> Text,
+        state -> Text,
+        created_at -> Timestamp,
+        settled_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::joinable!(stock -> products (product_id));
+diesel::allow_tables_to_appear_in_same_query!(products, stock, reservations);

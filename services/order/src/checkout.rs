@@ -1,0 +1,204 @@
+//! Placing an order: the one flow across the store and the peers, with its compensation.
+//!
+//! ```text
+//! pending ──reserve──▶ reserved ──charge──▶ paid ──commit──▶ confirmed
+//!    └──────────────────────┴────────────────┴──give back──▶ failed
+//! ```
+//!
+//! Each status is stored before the call that comes next is made, and each call carries the order's
+//! id as its key. An order that breaks off gives back what it took, the last first; where a peer is
+//! down, that goes on in the background.
+
+mod compensation;
+
+use service_kit::db::DatabaseError;
+use service_kit::peer::PeerError;
+use telemetry_core::opentelemetry::KeyValue;
+use telemetry_core::{Telemetry, span};
+
+use crate::clients::{ChargeError, Inventory, Payment, Payments, ReserveError};
+use crate::domain::{Amount, Customer, Mail, NewOrder, Order};
+use crate::metrics::{Metrics, Outcome};
+use crate::store::Orders;
+
+/// Places orders. Cheap to clone.
+#[derive(Clone)]
+pub struct Checkout {
+    orders: Orders,
+    inventory: Inventory,
+    payments: Payments,
+    telemetry: Telemetry,
+    metrics: Metrics,
+}
+
+impl Checkout {
+    /// The flow over this store and these peers.
+    pub fn new(orders: Orders, inventory: Inventory, payments: Payments, telemetry: Telemetry) -> Self {
+        let metrics = Metrics::new(telemetry.meter());
+        Self { orders, inventory, payments, telemetry, metrics }
+    }
+
+    /// Places an order for this customer, and answers when it is confirmed.
+    ///
+    /// # Errors
+    /// Where it is refused or breaks off. It has then given back what it took, or is doing so.
+    #[tracing::instrument(
+        name = "create_order",
+        skip_all,
+        fields(order.type = new.order_type.as_str(), order.quantity = i64::from(new.quantity.get()))
+    )]
+    pub async fn place_order(&self, new: NewOrder, customer: &Customer) -> Result<Order, PlaceOrderError> {
+        span::set_attribute("app.user_tier", customer.tier.clone());
+        let mut order = self.orders.insert(new, customer).await.map_err(PlaceOrderError::NotStored)?;
+        span::set_attribute("order.id", order.id.to_string());
+        let mut taken = Taken::default();
+        match self.advance(&mut order, &mut taken).await {
+            Ok(()) => {
+                span::add_event(
+                    "Order created successfully",
+                    vec![KeyValue::new("order.id", order.id.to_string())],
+                );
+                tracing::info!(order.id = %order.id, order.status = order.status.as_str(), "order confirmed");
+                self.metrics.ended(Outcome::Confirmed);
+                self.send_confirmation(order.clone());
+                Ok(order)
+            }
+            Err(reason) => {
+                span::fail(reason.to_string());
+                tracing::warn!(order.id = %order.id, error.code = reason.code(), error = %reason, "order failed");
+                self.metrics.ended(Outcome::Failed(reason.code()));
+                let order_id = order.id;
+                self.give_back(order, taken, reason.code()).await;
+                Err(PlaceOrderError::Failed { order_id, reason })
+            }
+        }
+    }
+
+    /// Takes the order from step to step. `taken` is told of each step before it is known to have worked:
+    /// an answer that never came may have been a yes.
+    async fn advance(&self, order: &mut Order, taken: &mut Taken) -> Result<(), FailureReason> {
+        taken.goods = true;
+        let unit_price =
+            self.check_inventory(order).await.inspect_err(|error| taken.goods = error.may_have_happened())?;
+        let amount = unit_price.times(order.quantity).ok_or(FailureReason::Amount)?;
+        span::set_attribute("order.amount", amount.minor);
+        span::set_attribute("order.currency", amount.currency.clone());
+        self.orders.set_reserved(order, amount.clone()).await?;
+        taken.money = true;
+        let payment = self
+            .process_payment(order, &amount)
+            .await
+            .inspect_err(|error| taken.money = error.may_have_happened())?;
+        self.orders.set_paid(order, &payment.id).await?;
+        self.inventory.commit(order).await.map_err(FailureReason::Commit)?;
+        self.orders.set_confirmed(order).await?;
+        Ok(())
+    }
+
+    #[tracing::instrument(
+        name = "check_inventory",
+        skip_all,
+        fields(product.id = %order.product_id, order.quantity = i64::from(order.quantity.get()))
+    )]
+    async fn check_inventory(&self, order: &Order) -> Result<Amount, ReserveError> {
+        let result = self.inventory.reserve(order).await;
+        match &result {
+            Ok(_) => span::set_attribute("inventory.available", true),
+            Err(error) => {
+                if matches!(error, ReserveError::OutOfStock) {
+                    span::set_attribute("inventory.available", false);
+                }
+                span::fail(error.to_string());
+            }
+        }
+        result
+    }
+
+    #[tracing::instrument(
+        name = "process_payment",
+        skip_all,
+        fields(payment.method = order.payment_method.as_str())
+    )]
+    async fn process_payment(&self, order: &Order, amount: &Amount) -> Result<Payment, ChargeError> {
+        let result = self.payments.charge(order, amount).await;
+        match &result {
+            Ok(payment) => span::set_attribute("payment.transaction_id", payment.transaction_id.clone()),
+            Err(error) => span::fail(error.to_string()),
+        }
+        result
+    }
+
+    /// Writes the confirmation mail, after the answer: the customer does not wait for it.
+    fn send_confirmation(&self, order: Order) {
+        let orders = self.orders.clone();
+        self.telemetry.background("send_email", async move {
+            let mail = Mail::confirmation(&order);
+            span::set_attribute("email.message_length", mail.body.len() as i64);
+            if let Err(error) = orders.insert_mail(&order, mail).await {
+                span::record_error(&error, "mail_not_stored");
+                tracing::error!(order.id = %order.id, error = %error, "confirmation mail not stored");
+            }
+        });
+    }
+}
+
+/// What an order may hold that is to be given back when it fails.
+#[derive(Debug, Default)]
+struct Taken {
+    goods: bool,
+    money: bool,
+}
+
+/// No order was made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceOrderError {
+    /// It could not even be written down.
+    #[error("the order could not be stored")]
+    NotStored(#[source] DatabaseError),
+    /// It was written down and failed.
+    #[error("the order failed")]
+    Failed {
+        /// Under which id it is on record.
+        order_id: uuid::Uuid,
+        /// Why.
+        #[source]
+        reason: FailureReason,
+    },
+}
+
+/// Why an order failed. The texts are for operators; callers get `error.rs`'s.
+#[derive(Debug, thiserror::Error)]
+pub enum FailureReason {
+    /// No goods.
+    #[error("{0}")]
+    Reserve(#[from] ReserveError),
+    /// No money.
+    #[error("{0}")]
+    Charge(#[from] ChargeError),
+    /// The goods could not be taken out of the stock.
+    #[error("Reservation not committed")]
+    Commit(#[source] PeerError),
+    /// It costs more than can be counted.
+    #[error("Amount out of range")]
+    Amount,
+    /// It could not be written down how far it had come.
+    #[error("Order not stored")]
+    Store(#[from] DatabaseError),
+}
+
+impl FailureReason {
+    /// The stable code: in the answer, in the order's row, on the metric.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Reserve(ReserveError::UnknownProduct) => "product_not_found",
+            Self::Reserve(ReserveError::OutOfStock) => "out_of_stock",
+            Self::Reserve(ReserveError::Unavailable(_)) | Self::Commit(_) => "inventory_unavailable",
+            Self::Charge(ChargeError::Declined) => "payment_declined",
+            Self::Charge(ChargeError::UnknownMethod) => "payment_method_unknown",
+            Self::Charge(ChargeError::GatewayTimeout(_)) => "payment_timeout",
+            Self::Charge(ChargeError::Gateway(_) | ChargeError::Unavailable(_)) => "payment_unavailable",
+            Self::Amount => "amount_out_of_range",
+            Self::Store(_) => "order_not_stored",
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The peers of the order flow, one file each.
+
+mod inventory;
+mod payment;
+mod user;
+
+pub use inventory::{Inventory, ReserveError};
+pub use payment::{ChargeError, Payment, Payments};
+pub use user::{Users, ValidateError};

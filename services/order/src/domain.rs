@@ -1,0 +1,9 @@
+//! What an order is, and the rules that need no input or output.
+
+mod customer;
+mod order;
+
+pub use customer::Customer;
+pub use order::{
+    Amount, InvalidOrder, Mail, NewOrder, Order, OrderStatus, OrderType, PaymentMethod, Quantity,
+};

@@ -1,0 +1,10 @@
+//! All paths of the service.
+
+mod customer;
+mod orders;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config.service(orders::place_order).service(orders::list_orders).service(orders::find_order);
+}

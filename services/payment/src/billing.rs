@@ -1,0 +1,172 @@
+//! Charging and refunding: the flows across the store and the gateway.
+//!
+//! A payment is written down as pending before the gateway is asked, and with its outcome after. Where
+//! nobody knows the outcome, [`voiding`] sees to it that nothing stays charged; where this process died
+//! in between, [`recovery`] does.
+
+mod recovery;
+mod voiding;
+
+use service_kit::app::Stopping;
+use service_kit::db::DatabaseError;
+use telemetry_core::{Telemetry, context, span};
+use uuid::Uuid;
+
+use crate::clients::gateway::{Charged, GatewayClient, GatewayError};
+use crate::domain::{DeclineReason, Failure, NewPayment, Payment, PaymentState, TransactionId};
+use crate::metrics::Metrics;
+use crate::store::{Begun, Payments};
+
+#[derive(Clone)]
+pub(crate) struct Billing {
+    payments: Payments,
+    gateway: GatewayClient,
+    metrics: Metrics,
+    telemetry: Telemetry,
+    stopping: Stopping,
+}
+
+/// Why an order is not paid.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChargeError {
+    #[error("the order's payment is another one")]
+    Conflict,
+    #[error("the order's payment is being made")]
+    InProgress,
+    #[error("the order's payment went back")]
+    Refunded,
+    #[error("the gateway declined the payment")]
+    Declined(DeclineReason),
+    /// The gateway gave no answer to rely on; now, or when the payment was first asked for.
+    #[error("the payment failed: {}", failure.code())]
+    Failed { failure: Failure, source: Option<GatewayError> },
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Why no money went back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RefundError {
+    #[error("there is no such payment")]
+    UnknownPayment,
+    #[error("the payment is being made")]
+    InProgress,
+    #[error("the payment was never captured")]
+    NotCaptured,
+    #[error("the gateway did not refund the payment")]
+    Gateway(#[from] GatewayError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// A payment whose money is ours.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    pub(crate) payment_id: Uuid,
+    pub(crate) transaction_id: TransactionId,
+}
+
+impl Billing {
+    /// Starts recovery, too.
+    pub(crate) fn new(
+        payments: Payments,
+        gateway: GatewayClient,
+        telemetry: Telemetry,
+        stopping: Stopping,
+    ) -> Self {
+        let metrics = Metrics::new(telemetry.meter());
+        let billing = Self { payments, gateway, metrics, telemetry, stopping };
+        context::spawn(billing.clone().recover());
+        billing
+    }
+
+    /// Charges an order, once: asking again for the same gives the same answer.
+    ///
+    /// The charge goes on when its caller hangs up, so that its outcome is written down.
+    pub(crate) async fn charge(&self, payment: NewPayment) -> Result<Captured, ChargeError> {
+        let billing = self.clone();
+        let task = context::spawn(async move { billing.charge_to_the_end(payment).await });
+        match task.await {
+            Ok(outcome) => outcome,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is being shut down, and with it whoever waits here.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    async fn charge_to_the_end(&self, new: NewPayment) -> Result<Captured, ChargeError> {
+        span::set_attribute("payment.method", new.method.as_str());
+        let payment = match self.payments.begin(new.clone()).await? {
+            Begun::Now(payment) => payment,
+            Begun::Before(payment) if payment.is_same_charge_as(&new) => return answer(payment, None),
+            Begun::Before(_) => return Err(ChargeError::Conflict),
+        };
+        let (state, error) = match self.gateway.charge(&payment).await {
+            Ok(Charged::Captured(transaction_id)) => (PaymentState::Captured(transaction_id), None),
+            Ok(Charged::Declined(reason)) => (PaymentState::Declined(reason), None),
+            Err(error) => (PaymentState::Failed(error.failure()), Some(error)),
+        };
+        let settled = self.payments.settle(payment.clone(), state.clone()).await;
+        if let PaymentState::Failed(failure) = state
+            && failure.may_have_charged()
+        {
+            self.void_later(payment, failure);
+        }
+        let payment = settled?;
+        self.metrics.charged(&payment);
+        answer(payment, error)
+    }
+
+    /// Gives the money of a captured payment back, once. The id is the payment's or its order's.
+    pub(crate) async fn refund(&self, id: Uuid) -> Result<Payment, RefundError> {
+        let payment = self.payments.find(id).await?.ok_or(RefundError::UnknownPayment)?;
+        let transaction_id = match &payment.state {
+            PaymentState::Captured(transaction_id) => transaction_id.clone(),
+            PaymentState::Refunded(_) => {
+                describe(&payment);
+                return Ok(payment);
+            }
+            PaymentState::Pending => return Err(RefundError::InProgress),
+            PaymentState::Declined(_) | PaymentState::Failed(_) | PaymentState::Voided(_) => {
+                return Err(RefundError::NotCaptured);
+            }
+        };
+        self.gateway.refund(&transaction_id, payment.amount.minor()).await?;
+        let payment = self.payments.settle(payment, PaymentState::Refunded(transaction_id)).await?;
+        self.metrics.refunded();
+        describe(&payment);
+        Ok(payment)
+    }
+
+    /// The payment with this id, or of the order with this id.
+    pub(crate) async fn find(&self, id: Uuid) -> Result<Option<Payment>, DatabaseError> {
+        let payment = self.payments.find(id).await?;
+        payment.iter().for_each(describe);
+        Ok(payment)
+    }
+}
+
+/// What the payment's state means to whoever asked for it.
+fn answer(payment: Payment, source: Option<GatewayError>) -> Result<Captured, ChargeError> {
+    describe(&payment);
+    match payment.state {
+        PaymentState::Captured(transaction_id) => Ok(Captured { payment_id: payment.id, transaction_id }),
+        PaymentState::Pending => Err(ChargeError::InProgress),
+        PaymentState::Refunded(_) => Err(ChargeError::Refunded),
+        PaymentState::Declined(reason) => Err(ChargeError::Declined(reason)),
+        PaymentState::Failed(failure) | PaymentState::Voided(failure) => {
+            Err(ChargeError::Failed { failure, source })
+        }
+    }
+}
+
+/// Tells the request's span about the payment.
+fn describe(payment: &Payment) {
+    span::set_attribute("payment.method", payment.method.as_str());
+    span::set_attribute("payment.status", payment.state.as_str());
+    if let Some(transaction_id) = payment.state.transaction_id() {
+        span::set_attribute("payment.transaction_id", transaction_id.as_str().to_owned());
+    }
+}

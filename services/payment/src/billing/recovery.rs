@@ -1,0 +1,82 @@
+//! What a crash, or a gateway that was away for long, has left: payments of which nobody knows whether
+//! they were charged. They are voided, however late.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use telemetry_core::opentelemetry::Context;
+use telemetry_core::opentelemetry::context::FutureExt as _;
+use telemetry_core::span;
+
+use super::Billing;
+use crate::domain::{Failure, Payment, PaymentState};
+
+/// How often is looked. Looking costs one indexed query.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// Left alone for this long, a payment has nobody who works on it: a gateway's answer is waited for one
+/// minute at most (`GATEWAY_TIMEOUT_MS`), and a voiding task ends after another.
+const ABANDONED_AFTER: TimeDelta = TimeDelta::seconds(150);
+
+/// At once; the rest waits for the next look.
+const BATCH: i64 = 50;
+
+impl Billing {
+    /// Runs as long as the process.
+    pub(super) async fn recover(self) {
+        loop {
+            self.recover_abandoned().await;
+            tokio::select! {
+                () = self.stopping.requested() => return,
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+        }
+    }
+
+    async fn recover_abandoned(&self) {
+        let unchanged_since = Utc::now() - ABANDONED_AFTER;
+        // Looking is no news: it would be a trace of one query, twice a minute, for ever.
+        let silent = Context::current().with_telemetry_suppressed();
+        match self.payments.find_unsettled(unchanged_since, BATCH).with_context(silent).await {
+            Ok(payments) => {
+                for payment in payments {
+                    if self.stopping.is_requested() {
+                        return;
+                    }
+                    self.recover_payment(&payment).await;
+                }
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "could not look for abandoned payments");
+            }
+        }
+    }
+
+    #[tracing::instrument(name = "recover_payment", skip_all, fields(payment.id = %payment.id))]
+    async fn recover_payment(&self, payment: &Payment) {
+        if let Some(asked_in) = &payment.traceparent {
+            span::link_to(asked_in);
+        }
+        let outcome = async {
+            // First it is taken from whoever may still, against all odds, be about to write "captured".
+            let payment = match payment.state {
+                PaymentState::Pending => {
+                    let interrupted = PaymentState::Failed(Failure::Interrupted);
+                    self.payments.settle(payment.clone(), interrupted).await?
+                }
+                _ => payment.clone(),
+            };
+            match payment.state {
+                PaymentState::Failed(failure) if failure.may_have_charged() => {
+                    self.void(&payment, failure).await
+                }
+                _ => Ok(()),
+            }
+        };
+        match outcome.await {
+            Ok(()) => tracing::warn!(payment.id = %payment.id, "voided an abandoned charge"),
+            Err(error) => span::record_error(&error, "charge_not_voided"),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What a payment is and which rules hold for it, without I/O.
+
+mod method;
+mod money;
+mod payment;
+
+pub(crate) use method::PaymentMethod;
+pub(crate) use money::{Currency, InvalidMoney, Money};
+pub(crate) use payment::{DeclineReason, Failure, NewPayment, Payment, PaymentState, TransactionId};

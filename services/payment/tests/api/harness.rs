@@ -1,0 +1,116 @@
+//! A payment service with a gateway behind it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::ServerHandle;
+use payment_service::PaymentService;
+use payment_service::gateway::{Gateway, GatewayConfig};
+use reqwest_middleware::ClientWithMiddleware;
+use serde_json::{Value, json};
+use service_kit::testing::{Answer, TestApp};
+use telemetry_core::testing::TestTelemetry;
+use uuid::Uuid;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The service and its gateway.
+pub(crate) struct House {
+    pub(crate) app: TestApp,
+    pub(crate) gateway: RunningGateway,
+}
+
+/// A gateway whose `card_slow` is slower than any test waits.
+pub(crate) async fn spawn_house() -> House {
+    spawn_house_with(Duration::from_secs(600), "5000").await
+}
+
+/// The gateway takes `slow` for `card_slow`, the service waits `timeout_ms` for the gateway.
+pub(crate) async fn spawn_house_with(slow: Duration, timeout_ms: &str) -> House {
+    let gateway = RunningGateway::start(0, slow);
+    let app = spawn_app(&gateway.url(), timeout_ms).await;
+    House { app, gateway }
+}
+
+pub(crate) async fn spawn_app(gateway_url: &str, timeout_ms: &str) -> TestApp {
+    TestApp::spawn::<PaymentService>([("GATEWAY_URL", gateway_url), ("GATEWAY_TIMEOUT_MS", timeout_ms)]).await
+}
+
+/// What is sent to charge an order 19.99 €.
+pub(crate) fn charge_request(order_id: Uuid, payment_method: &str) -> Value {
+    json!({ "order_id": order_id, "amount_minor": 1999, "currency": "EUR", "payment_method": payment_method })
+}
+
+pub(crate) async fn charge(app: &TestApp, order_id: Uuid, payment_method: &str) -> Answer {
+    app.post("/internal/payments", &charge_request(order_id, payment_method)).from_service().send().await
+}
+
+/// The payment with this id, or of the order with this id.
+pub(crate) async fn find(app: &TestApp, id: impl std::fmt::Display) -> Value {
+    app.get(&format!("/internal/payments/{id}")).from_service().send().await.json(200)
+}
+
+pub(crate) async fn refund(app: &TestApp, id: impl std::fmt::Display) -> Answer {
+    app.post(&format!("/internal/payments/{id}/refund"), &json!({})).from_service().send().await
+}
+
+/// The order's payment, once it has this status.
+pub(crate) async fn wait_for_status(app: &TestApp, order_id: Uuid, status: &str) -> Value {
+    let start = Instant::now();
+    loop {
+        let payment = find(app, order_id).await;
+        if payment["status"] == status {
+            return payment;
+        }
+        assert!(start.elapsed() < PATIENCE, "not {status}: {payment}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until `happened` says so.
+pub(crate) async fn wait_until(what: &str, happened: impl AsyncFn() -> bool) {
+    let start = Instant::now();
+    while !happened().await {
+        assert!(start.elapsed() < PATIENCE, "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A gateway on a port of its own, and what a test asks it directly.
+pub(crate) struct RunningGateway {
+    address: SocketAddr,
+    handle: ServerHandle,
+    client: ClientWithMiddleware,
+}
+
+impl RunningGateway {
+    pub(crate) fn start(port: u16, slow: Duration) -> Self {
+        let config = GatewayConfig { port, slow, ..GatewayConfig::default() };
+        let gateway = Gateway::bind(config).expect("the gateway binds its port");
+        let (address, handle) = (gateway.address(), gateway.handle());
+        telemetry_core::context::spawn_local(gateway.run());
+        Self { address, handle, client: TestTelemetry::new().client() }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) async fn stop(&self) {
+        self.handle.stop(true).await;
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.client.post(format!("{}{path}", self.url())).json(body);
+        let response = request.send().await.expect("the gateway answers");
+        (response.status().as_u16(), response.json().await.expect("the gateway answers with JSON"))
+    }
+
+    /// What the gateway has in its books for this order; `unknown` for nothing.
+    pub(crate) async fn status_of(&self, order_id: Uuid) -> String {
+        let request = self.client.get(format!("{}/charges/{order_id}", self.url()));
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        answer["status"].as_str().or(answer["reason"].as_str()).unwrap().to_owned()
+    }
+}

@@ -1,0 +1,30 @@
+use reqwest::Method;
+use secrecy::ExposeSecret;
+use service_kit::token::ServiceTokens;
+use telemetry_core::config::Env;
+use uuid::Uuid;
+
+use crate::harness::{charge_request, spawn_house};
+
+#[actix_web::test]
+async fn internal_endpoints_refuse_callers_without_a_service_token() {
+    let house = spawn_house().await;
+    let order_id = Uuid::now_v7();
+    let stranger = ServiceTokens::new("order-service", &"a secret of somebody else's".into());
+    let for_another = ServiceTokens::read(&mut Env::of::<&str, &str>([]), "order-service");
+    let bad = [stranger.issue("payment-service", None), for_another.issue("inventory-service", None)];
+    for (method, path) in [
+        (Method::POST, "/internal/payments".to_owned()),
+        (Method::GET, format!("/internal/payments/{order_id}")),
+        (Method::POST, format!("/internal/payments/{order_id}/refund")),
+    ] {
+        let body = charge_request(order_id, "card_ok");
+        let request = || house.app.request(method.clone(), &path).with(|request| request.json(&body));
+        request().send().await.assert_problem(401, "missing_service_token");
+        for token in &bad {
+            let answer = request().from_user(token.expose_secret()).send().await;
+            answer.assert_problem(401, "invalid_service_token");
+        }
+    }
+    assert_eq!(house.gateway.status_of(order_id).await, "unknown");
+}

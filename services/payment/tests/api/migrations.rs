@@ -1,0 +1,7 @@
+use payment_service::PaymentService;
+use service_kit::testing::assert_migrations_can_be_undone;
+
+#[test]
+fn every_migration_can_be_undone_and_done_again() {
+    assert_migrations_can_be_undone::<PaymentService>();
+}
