@@ -1,3 +1,5 @@
+//! A whole service: greets, asks its database, and tells what it did.
+
 use std::time::Duration;
 
 use actix_web::error::ErrorInternalServerError;
