@@ -6,6 +6,4 @@ mod reservation;
 
 pub(crate) use money::{Amount, Currency, Price};
 pub(crate) use product::{Category, NewProduct, Product, ProductId, ProductName, Sku, Stock};
-pub(crate) use reservation::{
-    NewReservation, Quantity, Reservation, ReservationId, ReservationState, Settlement,
-};
+pub(crate) use reservation::{NewReservation, OrderId, Quantity, Reservation, ReservationState, Settlement};

@@ -8,12 +8,14 @@ use crate::store::{InsertProductsError, ReserveError, SettleError};
 
 /// 404: there is no such product.
 pub(crate) const PRODUCT_NOT_FOUND: &str = "product_not_found";
-/// 404: there is no such reservation.
+/// 404: the order has no reservation.
 pub(crate) const RESERVATION_NOT_FOUND: &str = "reservation_not_found";
 /// 409: fewer pieces are left than are wanted.
 pub(crate) const OUT_OF_STOCK: &str = "out_of_stock";
 /// 409: the order has a reservation of another product or quantity.
 pub(crate) const RESERVATION_CONFLICT: &str = "reservation_conflict";
+/// 409: the order has been released, and reserves nothing any more.
+pub(crate) const RESERVATION_RELEASED: &str = "reservation_released";
 /// 409: the reservation has ended the other way; `state` tells how.
 pub(crate) const RESERVATION_STATE: &str = "reservation_state";
 /// 409: there are products of these SKUs; `skus` names them.
@@ -33,6 +35,11 @@ impl From<ReserveError> for Problem {
                 StatusCode::CONFLICT,
                 RESERVATION_CONFLICT,
                 "The order has a reservation of another product or quantity.",
+            ),
+            ReserveError::Released => Self::new(
+                StatusCode::CONFLICT,
+                RESERVATION_RELEASED,
+                "The order has been released, and reserves nothing any more.",
             ),
             ReserveError::Database(error) => error.into(),
         }
@@ -71,5 +78,5 @@ pub(crate) fn product_not_found() -> Problem {
 }
 
 pub(crate) fn reservation_not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, RESERVATION_NOT_FOUND, "There is no such reservation.")
+    Problem::new(StatusCode::NOT_FOUND, RESERVATION_NOT_FOUND, "The order has no reservation.")
 }

@@ -1,8 +1,9 @@
 //! The inventory service: what can be ordered, how much of it there is, and which orders hold some of it.
 //!
 //! An order takes stock in two steps: it reserves, and later commits (the pieces are sold) or releases
-//! (they are free again). Each step may be repeated without harm, since its caller may not have heard
-//! the answer.
+//! (they are free again). All go by the order's id, and each may be repeated without harm, since its
+//! caller may not have heard the answer. An order may be released whether or not it has reserved; a
+//! reservation that comes after that is refused.
 //!
 //! | module | what it is |
 //! |---|---|

@@ -2,7 +2,7 @@
 
 use telemetry_core::span;
 
-use crate::domain::{NewReservation, Reservation, ReservationId, ReservationState, Settlement};
+use crate::domain::{NewReservation, OrderId, Reservation, ReservationState, Settlement};
 use crate::error::DATABASE_ERROR;
 use crate::metrics::{Metrics, Outcome};
 use crate::store::{Reservations, ReserveError, Reserved, SettleError, Settled};
@@ -26,16 +26,12 @@ impl Warehouse {
         span::set_attribute("order.quantity", wanted.quantity.get());
         let outcome = self.reservations.reserve(wanted).await;
         match &outcome {
-            Ok(Reserved::Now(reservation)) => {
+            Ok(Reserved::Now(_)) => {
                 span::set_attribute("inventory.available", true);
-                span::set_attribute("reservation.id", reservation.id.to_string());
                 self.metrics.count_reservation(Outcome::Reserved);
-                tracing::info!(order.id = %wanted.order_id, reservation.id = %reservation.id, "reserved stock");
+                tracing::info!(order.id = %wanted.order_id, "reserved stock");
             }
-            Ok(Reserved::Before(reservation)) => {
-                span::set_attribute("inventory.available", true);
-                span::set_attribute("reservation.id", reservation.id.to_string());
-            }
+            Ok(Reserved::Before(_)) => span::set_attribute("inventory.available", true),
             Err(ReserveError::OutOfStock) => {
                 span::set_attribute("inventory.available", false);
                 span::fail("Out of stock");
@@ -47,6 +43,7 @@ impl Warehouse {
                 self.metrics.count_reservation(Outcome::UnknownProduct);
             }
             Err(ReserveError::Conflict) => span::fail("Reservation conflict"),
+            Err(ReserveError::Released) => span::fail("Order released"),
             Err(ReserveError::Database(error)) => span::record_error(error, DATABASE_ERROR),
         }
         outcome.map(|(Reserved::Now(reservation) | Reserved::Before(reservation))| reservation)
@@ -54,29 +51,32 @@ impl Warehouse {
 
     /// Sells the reserved pieces.
     #[tracing::instrument(name = "inventory.commit", skip_all)]
-    pub(crate) async fn commit(&self, id: ReservationId) -> Result<ReservationState, SettleError> {
-        self.settle(id, Settlement::Commit, Outcome::Committed).await
+    pub(crate) async fn commit(&self, order: OrderId) -> Result<ReservationState, SettleError> {
+        self.settle(order, Settlement::Commit, Outcome::Committed).await
     }
 
-    /// Frees the reserved pieces.
+    /// Frees the reserved pieces; where there are none, what still comes to reserve some is refused.
     #[tracing::instrument(name = "inventory.release", skip_all)]
-    pub(crate) async fn release(&self, id: ReservationId) -> Result<ReservationState, SettleError> {
-        self.settle(id, Settlement::Release, Outcome::Released).await
+    pub(crate) async fn release(&self, order: OrderId) -> Result<ReservationState, SettleError> {
+        self.settle(order, Settlement::Release, Outcome::Released).await
     }
 
     /// Gives the state that the reservation is in now.
     async fn settle(
         &self,
-        id: ReservationId,
+        order: OrderId,
         settlement: Settlement,
         counted_as: Outcome,
     ) -> Result<ReservationState, SettleError> {
-        span::set_attribute("reservation.id", id.to_string());
-        let outcome = self.reservations.settle(id, settlement).await;
+        span::set_attribute("order.id", order.to_string());
+        let outcome = self.reservations.settle(order, settlement).await;
         match &outcome {
             Ok(Settled::Now) => {
                 self.metrics.count_reservation(counted_as);
-                tracing::info!(reservation.id = %id, "{} a reservation", settlement.outcome().as_str());
+                tracing::info!(order.id = %order, "{} a reservation", settlement.outcome().as_str());
+            }
+            Ok(Settled::Ahead) => {
+                tracing::info!(order.id = %order, "released an order that had reserved nothing")
             }
             Ok(Settled::Before) => {}
             Err(SettleError::UnknownReservation) => span::fail("Unknown reservation"),

@@ -7,35 +7,8 @@ use uuid::Uuid;
 
 use super::{Price, ProductId};
 
-/// A reservation's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ReservationId(Uuid);
-
-impl ReservationId {
-    pub(crate) fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl From<Uuid> for ReservationId {
-    fn from(id: Uuid) -> Self {
-        Self(id)
-    }
-}
-
-impl From<ReservationId> for Uuid {
-    fn from(id: ReservationId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for ReservationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The order that holds a reservation. It has one at most, so this is the idempotency key of reserving.
+/// The order that holds a reservation. It has one at most, so its id is the reservation's as well: its
+/// caller knows it before the answer, and so can release what an answer that got lost has reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OrderId(Uuid);
 
@@ -86,7 +59,7 @@ pub(crate) enum ReservationState {
     Reserved,
     /// Its pieces are sold.
     Committed,
-    /// Its pieces are free again.
+    /// Its pieces are free again, or there were none yet: the order reserves nothing any more.
     Released,
 }
 
@@ -144,7 +117,6 @@ impl Settlement {
 /// A reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reservation {
-    pub(crate) id: ReservationId,
     /// What was asked for.
     pub(crate) wanted: NewReservation,
     /// The price of the moment at which it was made. A later change does not touch it.

@@ -8,7 +8,7 @@ use service_kit::token::ServiceCaller;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::domain::{NewReservation, Quantity, Reservation, ReservationId, ReservationState};
+use crate::domain::{NewReservation, OrderId, Quantity, Reservation, ReservationState};
 use crate::error;
 use crate::warehouse::Warehouse;
 
@@ -24,7 +24,6 @@ pub(super) struct ReserveRequest {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReservationResponse {
-    reservation_id: Uuid,
     order_id: Uuid,
     product_id: Uuid,
     quantity: i64,
@@ -39,7 +38,6 @@ impl From<Reservation> for ReservationResponse {
     fn from(reservation: Reservation) -> Self {
         let NewReservation { order_id, product_id, quantity } = reservation.wanted;
         Self {
-            reservation_id: reservation.id.into(),
             order_id: order_id.into(),
             product_id: product_id.into(),
             quantity: quantity.get(),
@@ -56,7 +54,7 @@ impl From<Reservation> for ReservationResponse {
     responses(
         (status = 201, body = ReservationResponse),
         (status = 404, description = "`product_not_found`"),
-        (status = 409, description = "`out_of_stock` or `reservation_conflict`"),
+        (status = 409, description = "`out_of_stock`, `reservation_conflict` or `reservation_released`"),
         (status = 422, description = "`validation_failed`"),
     ),
     security(("service_token" = [])),
@@ -79,22 +77,22 @@ pub(super) async fn reserve_stock(
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReservationStateResponse {
-    reservation_id: Uuid,
+    order_id: Uuid,
     /// `committed` or `released`.
     #[schema(example = "committed")]
     state: &'static str,
 }
 
 impl ReservationStateResponse {
-    fn new(id: ReservationId, state: ReservationState) -> Self {
-        Self { reservation_id: id.into(), state: state.as_str() }
+    fn new(order: OrderId, state: ReservationState) -> Self {
+        Self { order_id: order.into(), state: state.as_str() }
     }
 }
 
 /// Sells the reserved pieces. Doing it twice does it once.
 #[utoipa::path(
     tag = "internal",
-    params(("id" = Uuid, Path, description = "The reservation's id")),
+    params(("order_id" = Uuid, Path, description = "The order's id")),
     responses(
         (status = 200, body = ReservationStateResponse),
         (status = 404, description = "`reservation_not_found`, also for what cannot be an id"),
@@ -102,40 +100,41 @@ impl ReservationStateResponse {
     ),
     security(("service_token" = [])),
 )]
-#[post("/{id}/commit")]
+#[post("/{order_id}/commit")]
 pub(super) async fn commit_reservation(
     _caller: ServiceCaller,
     warehouse: web::Data<Warehouse>,
-    id: web::Path<String>,
+    order_id: web::Path<String>,
 ) -> Result<web::Json<ReservationStateResponse>, Problem> {
-    let id = parse(&id)?;
-    let state = warehouse.commit(id).await?;
-    Ok(web::Json(ReservationStateResponse::new(id, state)))
+    let order = parse(&order_id)?;
+    let state = warehouse.commit(order).await?;
+    Ok(web::Json(ReservationStateResponse::new(order, state)))
 }
 
-/// Frees the reserved pieces. Doing it twice does it once.
+/// Frees the reserved pieces. Doing it twice does it once. An order that has none reserved is released as
+/// well: should its reservation still be under way, it will be refused.
 #[utoipa::path(
     tag = "internal",
-    params(("id" = Uuid, Path, description = "The reservation's id")),
+    params(("order_id" = Uuid, Path, description = "The order's id")),
     responses(
         (status = 200, body = ReservationStateResponse),
-        (status = 404, description = "`reservation_not_found`, also for what cannot be an id"),
+        (status = 404, description = "`reservation_not_found`: this cannot be an id"),
         (status = 409, description = "`reservation_state`: it is committed"),
     ),
     security(("service_token" = [])),
 )]
-#[post("/{id}/release")]
+#[post("/{order_id}/release")]
 pub(super) async fn release_reservation(
     _caller: ServiceCaller,
     warehouse: web::Data<Warehouse>,
-    id: web::Path<String>,
+    order_id: web::Path<String>,
 ) -> Result<web::Json<ReservationStateResponse>, Problem> {
-    let id = parse(&id)?;
-    let state = warehouse.release(id).await?;
-    Ok(web::Json(ReservationStateResponse::new(id, state)))
+    let order = parse(&order_id)?;
+    let state = warehouse.release(order).await?;
+    Ok(web::Json(ReservationStateResponse::new(order, state)))
 }
 
-/// What cannot be an id is no reservation's.
-fn parse(id: &str) -> Result<ReservationId, Problem> {
-    id.parse().map(|id: Uuid| id.into()).map_err(|_| error::reservation_not_found())
+/// What cannot be an id is no order's.
+fn parse(order_id: &str) -> Result<OrderId, Problem> {
+    order_id.parse().map(|id: Uuid| id.into()).map_err(|_| error::reservation_not_found())
 }

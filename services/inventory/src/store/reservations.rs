@@ -1,18 +1,19 @@
 //! Reservations in the database, and the stock they take.
 //!
-//! A reservation's row is always written before its product's stock: so two transactions wait one for
-//! the other, and never each for the other.
+//! An order has one row, and whatever happens to it first writes that row: so of two requests for one
+//! order, one waits for the other and sees what it did. The row is always written before its product's
+//! stock, so two transactions never wait each for the other.
 
 use chrono::Utc;
 use diesel::Connection as _;
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
-use diesel::sql_types::{BigInt, Text, Timestamp};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 use service_kit::db::{Connection, Database, DatabaseError};
 
-use super::rows::{ForeignRow, ReservationRow};
+use super::rows::{ReservationRow, state};
 use super::schema::{products, reservations, stock};
-use crate::domain::{NewReservation, Reservation, ReservationId, ReservationState, Settlement};
+use crate::domain::{NewReservation, OrderId, Reservation, ReservationState, Settlement};
 
 #[derive(Clone)]
 pub(crate) struct Reservations {
@@ -37,6 +38,8 @@ pub(crate) enum ReserveError {
     OutOfStock,
     #[error("the order has a reservation of another product or quantity")]
     Conflict,
+    #[error("the order has been released")]
+    Released,
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
@@ -54,12 +57,14 @@ pub(crate) enum Settled {
     Now,
     /// It had ended this way before.
     Before,
+    /// There was none: the order is released ahead of it.
+    Ahead,
 }
 
 /// Why a reservation did not end this way.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettleError {
-    #[error("there is no such reservation")]
+    #[error("the order has no reservation")]
     UnknownReservation,
     /// It has ended the other way.
     #[error("the reservation is {}", .0.as_str())]
@@ -95,23 +100,30 @@ impl Reservations {
             .await
     }
 
-    /// Ends a reservation. One that has ended this way already stays as it is.
+    /// Ends the order's reservation. One that has ended this way already stays as it is.
     pub(crate) async fn settle(
         &self,
-        id: ReservationId,
+        order: OrderId,
         settlement: Settlement,
     ) -> Result<Settled, SettleError> {
         self.database
             .write(move |connection| {
                 connection.transaction(|connection| {
-                    if let Some((product, quantity)) = end(connection, id, settlement)? {
-                        give_stock(connection, product, quantity, settlement)?;
-                        return Ok(Settled::Now);
-                    }
-                    match find_state(connection, id)? {
-                        Some(state) if state == settlement.outcome() => Ok(Settled::Before),
-                        Some(state) => Err(SettleError::Conflict(state)),
-                        None => Err(SettleError::UnknownReservation),
+                    let ended = match settlement {
+                        Settlement::Commit => commit(connection, order)?,
+                        Settlement::Release => release(connection, order)?,
+                    };
+                    match ended {
+                        Some((Some(product), Some(quantity))) => {
+                            give_stock(connection, product, quantity, settlement)?;
+                            Ok(Settled::Now)
+                        }
+                        Some(_) => Ok(Settled::Ahead),
+                        None => match find_state(connection, order)? {
+                            Some(state) if state == settlement.outcome() => Ok(Settled::Before),
+                            Some(state) => Err(SettleError::Conflict(state)),
+                            None => Err(SettleError::UnknownReservation),
+                        },
                     }
                 })
             })
@@ -120,22 +132,20 @@ impl Reservations {
 }
 
 /// Inserts a reservation at the product's price of this moment. `None` where there is no such product,
-/// or where the order has a reservation already; one that is being made elsewhere is waited for.
+/// or where the order has a row already; one that is being written elsewhere is waited for.
 fn insert(connection: &mut Connection, wanted: NewReservation) -> Result<Option<Reservation>, QueryError> {
     let row = products::table.filter(products::id.eq(wanted.product_id.to_string())).select((
-        ReservationId::new().to_string().into_sql::<Text>(),
         wanted.order_id.to_string().into_sql::<Text>(),
-        products::id,
-        wanted.quantity.get().into_sql::<BigInt>(),
-        products::price_minor,
-        products::currency,
+        products::id.nullable(),
+        wanted.quantity.get().into_sql::<Nullable<BigInt>>(),
+        products::price_minor.nullable(),
+        products::currency.nullable(),
         ReservationState::Reserved.as_str().into_sql::<Text>(),
         Utc::now().naive_utc().into_sql::<Timestamp>(),
     ));
     let insert = diesel::insert_into(reservations::table)
         .values(row)
         .into_columns((
-            reservations::id,
             reservations::order_id,
             reservations::product_id,
             reservations::quantity,
@@ -167,34 +177,60 @@ fn take_stock(connection: &mut Connection, wanted: NewReservation) -> Result<boo
     Ok(changed == 1)
 }
 
-/// The order's reservation, where it is of what is wanted.
+/// The order's reservation, where it is of what is wanted and has not been released.
 fn find_earlier(connection: &mut Connection, wanted: NewReservation) -> Result<Reserved, ReserveError> {
     let row: Option<ReservationRow> = reservations::table
-        .filter(reservations::order_id.eq(wanted.order_id.to_string()))
+        .find(wanted.order_id.to_string())
         .select(ReservationRow::as_select())
         .first(connection)
         .optional()?;
     // Neither inserted nor there: the product was missing.
     let row = row.ok_or(ReserveError::UnknownProduct)?;
+    if row.state().map_err(QueryError::from)? == ReservationState::Released {
+        return Err(ReserveError::Released);
+    }
     let reservation = Reservation::try_from(row).map_err(QueryError::from)?;
     if reservation.wanted == wanted { Ok(Reserved::Before(reservation)) } else { Err(ReserveError::Conflict) }
 }
 
-/// Ends a reservation that has not ended, and tells of which product and how many pieces it is.
-fn end(
-    connection: &mut Connection,
-    id: ReservationId,
-    settlement: Settlement,
-) -> Result<Option<(String, i64)>, QueryError> {
-    diesel::update(reservations::table.find(id.to_string()))
+/// The product and the pieces of a reservation that has just ended; neither, where there was none.
+type Ended = (Option<String>, Option<i64>);
+
+/// Commits a reservation that has not ended. `None` where there is no such.
+fn commit(connection: &mut Connection, order: OrderId) -> Result<Option<Ended>, QueryError> {
+    diesel::update(reservations::table.find(order.to_string()))
         .filter(reservations::state.eq(ReservationState::Reserved.as_str()))
         .set((
-            reservations::state.eq(settlement.outcome().as_str()),
+            reservations::state.eq(ReservationState::Committed.as_str()),
             reservations::settled_at.eq(Utc::now().naive_utc()),
         ))
         .returning((reservations::product_id, reservations::quantity))
         .get_result(connection)
         .optional()
+}
+
+/// Releases a reservation that has not ended, or inserts a released row where the order has none. `None`
+/// where it has ended.
+///
+/// It is one statement, so that no reservation comes between looking for one and refusing it.
+fn release(connection: &mut Connection, order: OrderId) -> Result<Option<Ended>, QueryError> {
+    // For the condition of DO UPDATE; elsewhere it would be in the way of `QueryDsl::filter`.
+    use diesel::query_dsl::methods::FilterDsl as _;
+
+    let now = Utc::now().naive_utc();
+    let released =
+        (reservations::state.eq(ReservationState::Released.as_str()), reservations::settled_at.eq(now));
+    let upsert = diesel::insert_into(reservations::table)
+        .values((reservations::order_id.eq(order.to_string()), reservations::created_at.eq(now), released))
+        .on_conflict(reservations::order_id)
+        .do_update()
+        .set(released)
+        .filter(reservations::state.eq(ReservationState::Reserved.as_str()))
+        .returning((reservations::product_id, reservations::quantity));
+    match connection {
+        Connection::Sqlite(connection) => upsert.get_result(connection).optional(),
+        Connection::Postgres(connection) => upsert.get_result(connection).optional(),
+    }
 }
 
 /// Gives back what was reserved, but for what is sold.
@@ -213,12 +249,11 @@ fn give_stock(
     Ok(())
 }
 
-fn find_state(
-    connection: &mut Connection,
-    id: ReservationId,
-) -> Result<Option<ReservationState>, QueryError> {
-    let state: Option<String> =
-        reservations::table.find(id.to_string()).select(reservations::state).first(connection).optional()?;
-    let state = state.map(|state| state.parse()).transpose();
-    Ok(state.map_err(|_| ForeignRow("reservations.state"))?)
+fn find_state(connection: &mut Connection, order: OrderId) -> Result<Option<ReservationState>, QueryError> {
+    let text: Option<String> = reservations::table
+        .find(order.to_string())
+        .select(reservations::state)
+        .first(connection)
+        .optional()?;
+    Ok(text.as_deref().map(state).transpose()?)
 }

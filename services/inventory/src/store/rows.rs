@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::schema::{products, reservations, stock};
 use crate::domain::{
     Amount, Category, Currency, NewProduct, NewReservation, Price, Product, ProductId, ProductName, Quantity,
-    Reservation, Sku,
+    Reservation, ReservationState, Sku,
 };
 
 // Columns that are always given: so SQLite, too, takes many rows by one statement.
@@ -73,12 +73,18 @@ pub(super) struct StockRow {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = reservations)]
 pub(super) struct ReservationRow {
-    id: String,
     order_id: String,
-    product_id: String,
-    quantity: i64,
-    unit_price_minor: i64,
-    currency: String,
+    product_id: Option<String>,
+    quantity: Option<i64>,
+    unit_price_minor: Option<i64>,
+    currency: Option<String>,
+    state: String,
+}
+
+impl ReservationRow {
+    pub(super) fn state(&self) -> Result<ReservationState, ForeignRow> {
+        state(&self.state)
+    }
 }
 
 /// A row that no version of this service wrote.
@@ -111,24 +117,29 @@ impl TryFrom<(ProductRow, StockRow)> for Product {
     }
 }
 
+/// For rows of a product; what is released may be of none.
 impl TryFrom<ReservationRow> for Reservation {
     type Error = ForeignRow;
 
     fn try_from(row: ReservationRow) -> Result<Self, ForeignRow> {
+        let (Some(product), Some(quantity), Some(minor), Some(currency)) =
+            (row.product_id, row.quantity, row.unit_price_minor, row.currency)
+        else {
+            return Err(ForeignRow("reservations.product_id"));
+        };
         let wanted = NewReservation {
             order_id: id(&row.order_id, "reservations.order_id")?.into(),
-            product_id: id(&row.product_id, "reservations.product_id")?.into(),
-            quantity: Quantity::new(row.quantity).map_err(|_| ForeignRow("reservations.quantity"))?,
+            product_id: id(&product, "reservations.product_id")?.into(),
+            quantity: Quantity::new(quantity).map_err(|_| ForeignRow("reservations.quantity"))?,
         };
-        let amount = Amount::from_minor(row.unit_price_minor)
-            .map_err(|_| ForeignRow("reservations.unit_price_minor"))?;
-        let currency = Currency::parse(&row.currency).map_err(|_| ForeignRow("reservations.currency"))?;
-        Ok(Self {
-            id: id(&row.id, "reservations.id")?.into(),
-            wanted,
-            unit_price: Price { amount, currency },
-        })
+        let amount = Amount::from_minor(minor).map_err(|_| ForeignRow("reservations.unit_price_minor"))?;
+        let currency = Currency::parse(&currency).map_err(|_| ForeignRow("reservations.currency"))?;
+        Ok(Self { wanted, unit_price: Price { amount, currency } })
     }
+}
+
+pub(super) fn state(text: &str) -> Result<ReservationState, ForeignRow> {
+    text.parse().map_err(|_| ForeignRow("reservations.state"))
 }
 
 fn id(text: &str, column: &'static str) -> Result<Uuid, ForeignRow> {

@@ -21,13 +21,12 @@ diesel::table! {
 }
 
 diesel::table! {
-    reservations (id) {
-        id -> Text,
+    reservations (order_id) {
         order_id -> Text,
-        product_id -> Text,
-        quantity -> BigInt,
-        unit_price_minor -> BigInt,
-        currency -> Text,
+        product_id -> Nullable<Text>,
+        quantity -> Nullable<BigInt>,
+        unit_price_minor -> Nullable<BigInt>,
+        currency -> Nullable<Text>,
         state -> Text,
         created_at -> Timestamp,
         settled_at -> Nullable<Timestamp>,

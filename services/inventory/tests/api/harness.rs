@@ -41,15 +41,16 @@ pub(crate) async fn reserve(app: &TestApp, order: &str, product: &str, quantity:
     app.post("/internal/reservations", &body).from_service().send().await
 }
 
-/// Reserves for a new order and gives the reservation's id.
+/// Reserves for a new order and gives the order's id.
 pub(crate) async fn reserved(app: &TestApp, product: &str, quantity: i64) -> String {
-    let reservation = reserve(app, &new_order(), product, quantity).await.json(201);
-    reservation["reservation_id"].as_str().expect("a reservation has an id").to_owned()
+    let order = new_order();
+    reserve(app, &order, product, quantity).await.json(201);
+    order
 }
 
 /// Sends `commit` or `release`.
-pub(crate) async fn settle(app: &TestApp, reservation: &str, step: &str) -> Answer {
-    let path = format!("/internal/reservations/{reservation}/{step}");
+pub(crate) async fn settle(app: &TestApp, order: &str, step: &str) -> Answer {
+    let path = format!("/internal/reservations/{order}/{step}");
     app.post(&path, &json!({})).from_service().send().await
 }
 

@@ -9,7 +9,7 @@ use crate::harness::{available, lamp, new_order, reserved, spawn_app, stock_lamp
 async fn internal_endpoints_refuse_callers_without_a_service_token() {
     let app = spawn_app().await;
     let product = stock_lamp(&app, 5).await;
-    let reservation = reserved(&app, &product, 1).await;
+    let order = reserved(&app, &product, 1).await;
     let somebody = ServiceTokens::new("order-service", &"a secret of somebody else's".into());
     let foreign = somebody.issue("inventory-service", None);
     for (path, body) in [
@@ -18,8 +18,8 @@ async fn internal_endpoints_refuse_callers_without_a_service_token() {
             "/internal/reservations".to_owned(),
             json!({ "order_id": new_order(), "product_id": product, "quantity": 1 }),
         ),
-        (format!("/internal/reservations/{reservation}/commit"), json!({})),
-        (format!("/internal/reservations/{reservation}/release"), json!({})),
+        (format!("/internal/reservations/{order}/commit"), json!({})),
+        (format!("/internal/reservations/{order}/release"), json!({})),
         (format!("/internal/reservations/{}/release", Uuid::now_v7()), json!({})),
     ] {
         let request = || app.post(&path, &body);

@@ -52,11 +52,11 @@ async fn a_reservation_that_is_committed_and_released_at_once_ends_one_way() {
     let product = stock_lamp(&apps[0], 10).await;
     let mut left = 10;
     for _ in 0..5 {
-        let reservation = reserved(&apps[0], &product, 1).await;
+        let order = reserved(&apps[0], &product, 1).await;
         let race = (0..8).map(|number| {
-            let (app, reservation) = (&apps[number % 2], &reservation);
+            let (app, order) = (&apps[number % 2], &order);
             let step = if number % 4 < 2 { "commit" } else { "release" };
-            async move { (step, settle(app, reservation, step).await.status) }
+            async move { (step, settle(app, order, step).await.status) }
         });
         let answers = join_all(race).await;
         assert_eq!(tally(answers.iter().map(|(_, status)| *status)), BTreeMap::from([(200, 4), (409, 4)]));
@@ -64,6 +64,34 @@ async fn a_reservation_that_is_committed_and_released_at_once_ends_one_way() {
         assert!(answers.iter().all(|(step, status)| (step == way) == (*status == 200)), "{answers:?}");
         left -= i64::from(*way == "commit");
         assert_eq!(available(&apps[0], &product).await, left);
+    }
+}
+
+#[actix_web::test]
+async fn an_order_that_is_reserved_and_released_at_once_keeps_nothing() {
+    let apps = spawn_two().await;
+    let product = stock_lamp(&apps[0], 10).await;
+    // So many that some of either step come first, between and last.
+    for round in 0..20 {
+        let order = new_order();
+        let race = (0..4).map(|number| {
+            let (app, order, product) = (&apps[(number / 2 + round) % 2], &order, &product);
+            async move {
+                match number % 2 {
+                    0 => ("reserve", reserve(app, order, product, 3).await),
+                    _ => ("release", settle(app, order, "release").await),
+                }
+            }
+        });
+        for (step, answer) in join_all(race).await {
+            match (step, answer.status) {
+                ("reserve", 409) => drop(answer.assert_problem(409, "reservation_released")),
+                ("reserve", status) => assert_eq!(status, 201, "{answer:?}"),
+                (_, status) => assert_eq!(status, 200, "{answer:?}"),
+            }
+        }
+        assert_eq!(available(&apps[0], &product).await, 10);
+        reserve(&apps[0], &order, &product, 3).await.assert_problem(409, "reservation_released");
     }
 }
 

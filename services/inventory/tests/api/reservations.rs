@@ -7,13 +7,9 @@ use crate::harness::{available, new_order, reserve, reserved, settle, spawn_app,
 async fn a_reservation_tells_what_is_held_and_at_which_price() {
     let app = spawn_app().await;
     let (product, order) = (stock_lamp(&app, 5).await, new_order());
-    let mut reservation = reserve(&app, &order, &product, 2).await.json(201);
-    let id = reservation["reservation_id"].take();
-    assert!(id.as_str().is_some_and(|id| Uuid::try_parse(id).is_ok()), "{id}");
     assert_eq!(
-        reservation,
+        reserve(&app, &order, &product, 2).await.json(201),
         json!({
-            "reservation_id": null,
             "order_id": order,
             "product_id": product,
             "quantity": 2,
@@ -33,7 +29,7 @@ async fn the_same_reservation_asked_for_again_is_the_same() {
     assert_eq!(reserve(&app, &order, &product, 5).await.json(201), first);
     assert_eq!(available(&app, &product).await, 0);
 
-    settle(&app, first["reservation_id"].as_str().unwrap(), "commit").await.json(200);
+    settle(&app, &order, "commit").await.json(200);
     assert_eq!(reserve(&app, &order, &product, 5).await.json(201), first);
     assert_eq!(available(&app, &product).await, 0);
 }
@@ -75,13 +71,13 @@ async fn an_unknown_product_cannot_be_reserved() {
 async fn a_committed_reservation_is_sold() {
     let app = spawn_app().await;
     let product = stock_lamp(&app, 5).await;
-    let reservation = reserved(&app, &product, 2).await;
+    let order = reserved(&app, &product, 2).await;
     for _ in 0..2 {
-        let settled = settle(&app, &reservation, "commit").await.json(200);
-        assert_eq!(settled, json!({ "reservation_id": reservation, "state": "committed" }));
+        let settled = settle(&app, &order, "commit").await.json(200);
+        assert_eq!(settled, json!({ "order_id": order, "state": "committed" }));
         assert_eq!(available(&app, &product).await, 3);
     }
-    let problem = settle(&app, &reservation, "release").await.assert_problem(409, "reservation_state");
+    let problem = settle(&app, &order, "release").await.assert_problem(409, "reservation_state");
     assert_eq!(problem["state"], "committed");
     assert_eq!(available(&app, &product).await, 3);
 }
@@ -90,23 +86,63 @@ async fn a_committed_reservation_is_sold() {
 async fn a_released_reservation_is_free_again() {
     let app = spawn_app().await;
     let product = stock_lamp(&app, 5).await;
-    let reservation = reserved(&app, &product, 2).await;
+    let order = reserved(&app, &product, 2).await;
     for _ in 0..2 {
-        let settled = settle(&app, &reservation, "release").await.json(200);
-        assert_eq!(settled, json!({ "reservation_id": reservation, "state": "released" }));
+        let settled = settle(&app, &order, "release").await.json(200);
+        assert_eq!(settled, json!({ "order_id": order, "state": "released" }));
         assert_eq!(available(&app, &product).await, 5);
     }
-    let problem = settle(&app, &reservation, "commit").await.assert_problem(409, "reservation_state");
+    let problem = settle(&app, &order, "commit").await.assert_problem(409, "reservation_state");
     assert_eq!(problem["state"], "released");
     assert_eq!(available(&app, &product).await, 5);
 }
 
 #[actix_web::test]
-async fn an_unknown_reservation_and_what_cannot_be_one_get_the_same_answer() {
+async fn a_released_order_reserves_nothing_any_more() {
+    let app = spawn_app().await;
+    let product = stock_lamp(&app, 5).await;
+    let order = reserved(&app, &product, 2).await;
+    settle(&app, &order, "release").await.json(200);
+    for quantity in [2, 1] {
+        reserve(&app, &order, &product, quantity).await.assert_problem(409, "reservation_released");
+    }
+    assert_eq!(available(&app, &product).await, 5);
+}
+
+#[actix_web::test]
+async fn an_order_that_reserved_nothing_is_released_and_its_late_reservation_refused() {
+    let app = spawn_app().await;
+    let (product, order) = (stock_lamp(&app, 5).await, new_order());
+    for _ in 0..2 {
+        let released = settle(&app, &order, "release").await.json(200);
+        assert_eq!(released, json!({ "order_id": order, "state": "released" }));
+        reserve(&app, &order, &product, 2).await.assert_problem(409, "reservation_released");
+        let unknown = Uuid::now_v7().to_string();
+        reserve(&app, &order, &unknown, 2).await.assert_problem(409, "reservation_released");
+        let problem = settle(&app, &order, "commit").await.assert_problem(409, "reservation_state");
+        assert_eq!(problem["state"], "released");
+    }
+    assert_eq!(available(&app, &product).await, 5);
+}
+
+#[actix_web::test]
+async fn an_order_without_a_reservation_cannot_be_committed() {
+    let app = spawn_app().await;
+    let (product, order) = (stock_lamp(&app, 5).await, new_order());
+    settle(&app, &order, "commit").await.assert_problem(404, "reservation_not_found");
+
+    // Being refused leaves no trace: the order may still reserve.
+    reserve(&app, &order, &product, 2).await.json(201);
+    settle(&app, &order, "commit").await.json(200);
+    assert_eq!(available(&app, &product).await, 3);
+}
+
+#[actix_web::test]
+async fn what_cannot_be_an_order_has_no_reservation() {
     let app = spawn_app().await;
     for step in ["commit", "release"] {
-        for id in [&Uuid::now_v7().to_string(), "canary", "%00"] {
-            let answer = settle(&app, id, step).await;
+        for order in ["canary", "%00"] {
+            let answer = settle(&app, order, step).await;
             answer.assert_problem(404, "reservation_not_found");
             assert!(!answer.text.contains("canary"), "{answer:?}");
         }

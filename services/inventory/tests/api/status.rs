@@ -38,8 +38,8 @@ async fn every_operation_is_in_the_document_with_its_problems() {
             "get /ready",
             "post /internal/products/import",
             "post /internal/reservations",
-            "post /internal/reservations/{id}/commit",
-            "post /internal/reservations/{id}/release",
+            "post /internal/reservations/{order_id}/commit",
+            "post /internal/reservations/{order_id}/release",
         ]
     );
 }

@@ -6,7 +6,7 @@ use service_kit::db::Connection;
 use crate::harness::{available, reserved, spawn_app, stock_lamp};
 
 #[actix_web::test]
-async fn the_database_refuses_stock_below_zero() {
+async fn the_database_refuses_stock_below_zero_and_reservations_of_nothing() {
     let app = spawn_app().await;
     let product = stock_lamp(&app, 5).await;
     reserved(&app, &product, 2).await;
@@ -19,6 +19,10 @@ async fn the_database_refuses_stock_below_zero() {
         "UPDATE stock SET reserved = -1",
         "UPDATE reservations SET quantity = 0",
         "UPDATE reservations SET state = 'sold'",
+        "UPDATE reservations SET product_id = NULL",
+        "UPDATE reservations SET quantity = NULL",
+        "UPDATE reservations SET state = 'committed', unit_price_minor = NULL",
+        "UPDATE reservations SET currency = NULL",
         "UPDATE products SET price_minor = -1",
     ] {
         let refused = execute(wrong).unwrap_err().to_string();

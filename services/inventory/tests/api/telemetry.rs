@@ -70,25 +70,38 @@ async fn a_product_that_is_not_there_is_not_found_and_no_error() {
     assert_eq!(outline(&traces[1]), looked_for);
 }
 
+/// The span of one step of an order's reservation, and its transaction of these statements.
+fn step(name: &str, order: &str, statements: &[&str]) -> SpanTree {
+    let statements = statements.iter().fold(transaction(), |tree, summary| tree.child(query(summary)));
+    span(name, SpanKind::Internal).attribute("order.id", order.to_owned()).child(statements)
+}
+
+/// The same below its request's span.
+fn settling(way: &str, order: &str, statements: &[&str]) -> SpanTree {
+    let inside = step(&format!("inventory.{way}"), order, statements);
+    settle_request(way).child(inside)
+}
+
+fn settle_request(way: &str) -> SpanTree {
+    span(format!("POST /internal/reservations/{{order_id}}/{way}"), SpanKind::Server)
+}
+
+fn reserving(inside: SpanTree) -> SpanTree {
+    span("POST /internal/reservations", SpanKind::Server).child(inside)
+}
+
 #[actix_web::test]
 async fn a_reservation_is_one_transaction_of_two_statements() {
     let app = spawn_app().await;
     let (product, order) = (stock_lamp(&app, 5).await, new_order());
-    let reservation = reserve(&app, &order, &product, 2).await.json(201);
+    reserve(&app, &order, &product, 2).await.json(201);
     assert_eq!(
         outline(&last_trace(&app, 2).await),
-        span("POST /internal/reservations", SpanKind::Server).child(
-            span("inventory.reserve", SpanKind::Internal)
-                .attribute("order.id", order)
+        reserving(
+            step("inventory.reserve", &order, &["INSERT reservations SELECT products", "UPDATE stock"])
                 .attribute("order.quantity", 2_i64)
                 .attribute("product.id", product)
                 .attribute("inventory.available", true)
-                .attribute("reservation.id", reservation["reservation_id"].as_str().unwrap().to_owned())
-                .child(
-                    transaction()
-                        .child(query("INSERT reservations SELECT products"))
-                        .child(query("UPDATE stock"))
-                )
         )
     );
 }
@@ -101,57 +114,87 @@ async fn a_reservation_of_too_much_is_a_failed_span_and_an_unfailed_request() {
     let trace = last_trace(&app, 2).await;
     assert_eq!(
         outline(&trace),
-        span("POST /internal/reservations", SpanKind::Server).child(
-            span("inventory.reserve", SpanKind::Internal)
+        reserving(
+            step("inventory.reserve", &order, &["INSERT reservations SELECT products", "UPDATE stock"])
                 .status(Status::error("Out of stock"))
-                .attribute("order.id", order)
                 .attribute("order.quantity", 2_i64)
                 .attribute("product.id", product)
                 .attribute("inventory.available", false)
-                .child(
-                    transaction()
-                        .child(query("INSERT reservations SELECT products"))
-                        .child(query("UPDATE stock"))
-                )
         )
     );
-    let reserving = &trace.children[0].children[0];
-    assert_eq!(reserving.attributes["db.transaction.outcome"], "rollback".into());
+    let transaction = &trace.children[0].children[0];
+    assert_eq!(transaction.attributes["db.transaction.outcome"], "rollback".into());
+}
+
+#[actix_web::test]
+async fn a_reservation_that_comes_after_the_release_is_a_failed_span() {
+    let app = spawn_app().await;
+    let (product, order) = (stock_lamp(&app, 5).await, new_order());
+    settle(&app, &order, "release").await.json(200);
+    reserve(&app, &order, &product, 2).await.assert_problem(409, "reservation_released");
+    let traces = app.traces(3).await;
+    assert_eq!(outline(&traces[1]), settling("release", &order, &["INSERT reservations"]));
+    assert_eq!(
+        outline(&traces[2]),
+        reserving(
+            step(
+                "inventory.reserve",
+                &order,
+                &["INSERT reservations SELECT products", "SELECT reservations"]
+            )
+            .status(Status::error("Order released"))
+            .attribute("order.quantity", 2_i64)
+            .attribute("product.id", product)
+        )
+    );
 }
 
 #[actix_web::test]
 async fn a_reservation_is_ended_by_two_statements() {
     let app = spawn_app().await;
     let product = stock_lamp(&app, 5).await;
-    for (number, step) in ["commit", "release"].into_iter().enumerate() {
-        let reservation = reserved(&app, &product, 1).await;
-        settle(&app, &reservation, step).await.json(200);
-        assert_eq!(
-            outline(&last_trace(&app, 3 + 2 * number).await),
-            span(format!("POST /internal/reservations/{{id}}/{step}"), SpanKind::Server).child(
-                span(format!("inventory.{step}"), SpanKind::Internal)
-                    .attribute("reservation.id", reservation)
-                    .child(transaction().child(query("UPDATE reservations")).child(query("UPDATE stock")))
-            )
-        );
+    let (sold, freed) = (reserved(&app, &product, 1).await, reserved(&app, &product, 1).await);
+    for (order, way) in [(&sold, "commit"), (&freed, "release")] {
+        for _ in 0..2 {
+            settle(&app, order, way).await.json(200);
+        }
     }
+    let traces: Vec<_> = app.traces(7).await[3..].iter().map(outline).collect();
+    assert_eq!(
+        traces,
+        [
+            settling("commit", &sold, &["UPDATE reservations", "UPDATE stock"]),
+            settling("commit", &sold, &["UPDATE reservations", "SELECT reservations"]),
+            settling("release", &freed, &["INSERT reservations", "UPDATE stock"]),
+            settling("release", &freed, &["INSERT reservations", "SELECT reservations"]),
+        ]
+    );
 }
 
 #[actix_web::test]
-async fn a_reservation_that_ended_the_other_way_is_a_failed_span() {
+async fn a_reservation_that_cannot_end_this_way_is_a_failed_span() {
     let app = spawn_app().await;
     let product = stock_lamp(&app, 5).await;
-    let reservation = reserved(&app, &product, 1).await;
-    settle(&app, &reservation, "release").await.json(200);
-    settle(&app, &reservation, "commit").await.assert_problem(409, "reservation_state");
+    let (sold, freed) = (reserved(&app, &product, 1).await, reserved(&app, &product, 1).await);
+    let unknown = new_order();
+    settle(&app, &sold, "commit").await.json(200);
+    settle(&app, &freed, "release").await.json(200);
+    settle(&app, &sold, "release").await.assert_problem(409, "reservation_state");
+    settle(&app, &freed, "commit").await.assert_problem(409, "reservation_state");
+    settle(&app, &unknown, "commit").await.assert_problem(404, "reservation_not_found");
+
+    let traces: Vec<_> = app.traces(8).await[5..].iter().map(outline).collect();
+    let failed = |way: &str, order: &str, statement: &str, status: &'static str| {
+        let inside = step(&format!("inventory.{way}"), order, &[statement, "SELECT reservations"]);
+        settle_request(way).child(inside.status(Status::error(status)))
+    };
     assert_eq!(
-        outline(&last_trace(&app, 4).await),
-        span("POST /internal/reservations/{id}/commit", SpanKind::Server).child(
-            span("inventory.commit", SpanKind::Internal)
-                .status(Status::error("Reservation conflict"))
-                .attribute("reservation.id", reservation)
-                .child(transaction().child(query("UPDATE reservations")).child(query("SELECT reservations")))
-        )
+        traces,
+        [
+            failed("release", &sold, "INSERT reservations", "Reservation conflict"),
+            failed("commit", &freed, "UPDATE reservations", "Reservation conflict"),
+            failed("commit", &unknown, "UPDATE reservations", "Unknown reservation"),
+        ]
     );
 }
 
@@ -212,6 +255,8 @@ async fn outcomes_of_reservations_are_counted_once() {
         settle(&app, &sold, "commit").await.json(200);
         settle(&app, &freed, "release").await.json(200);
     }
+    // Releasing what was never reserved ends no reservation.
+    settle(&app, &new_order(), "release").await.json(200);
     reserve(&app, &new_order(), &product, 9).await.assert_problem(409, "out_of_stock");
     reserve(&app, &new_order(), &new_order(), 1).await.assert_problem(404, "product_not_found");
 
