@@ -124,6 +124,18 @@ fn make_databases() -> String {
     format!("{server}/test_{run}_{{service}}")
 }
 
+/// Compares the trace with the outline of this name under `outlines/`, whole. With `UPDATE_OUTLINES` set
+/// the file is written instead: read the difference before it is committed.
+pub(crate) fn assert_outline(trace: &Trace, name: &str) {
+    let path = format!("{}/tests/system/outlines/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_OUTLINES").is_some() {
+        std::fs::write(&path, outline(trace)).expect("the outline can be written");
+    }
+    let expected = std::fs::read_to_string(&path).expect("the outline is there");
+    let found = outline(trace);
+    assert!(found == expected, "{name} is\n{found}\nand should be\n{expected}");
+}
+
 /// The trace as lines, a span each, indented by depth: service, kind, name, and an error's text.
 pub(crate) fn outline(trace: &Trace) -> String {
     let mut text = String::new();

@@ -5,7 +5,9 @@ use demo::shop::{Inside, Placed};
 use serde_json::json;
 use trace_viewer::model::{Span, Trace, Value};
 
-use crate::harness::{Backend, TestSystem, eventually, on_both_databases, outline, run, shared, span_named};
+use crate::harness::{
+    Backend, TestSystem, assert_outline, eventually, on_both_databases, outline, run, shared, span_named,
+};
 
 on_both_databases! {
     a_good_order_is_one_trace_over_all_services
@@ -25,7 +27,7 @@ async fn a_good_order_is_one_trace_over_all_services(backend: Backend) {
     assert_eq!(placed.status, 201, "{}", placed.body);
     assert_eq!(placed.body["status"], "confirmed");
     let trace = test.trace(&placed).await;
-    assert_eq!(outline(&trace), include_str!("outlines/good.txt"));
+    assert_outline(&trace, "good");
     assert_is_whole(&trace);
 
     let create_order = span_named(&trace, "create_order");
@@ -63,7 +65,7 @@ async fn an_order_out_of_stock_fails_at_the_inventory(backend: Backend) {
     let placed = test.shop.order(test.shop.sold_out(), "card_ok").await.unwrap();
     assert_problem(&placed, 409, "out_of_stock");
     let trace = test.trace(&placed).await;
-    assert_eq!(outline(&trace), include_str!("outlines/out_of_stock.txt"));
+    assert_outline(&trace, "out_of_stock");
     assert_is_whole(&trace);
     assert_attributes(span_named(&trace, "check_inventory"), [("inventory.available", Value::Bool(false))]);
     assert_root_is_conventional(&trace, 409);
@@ -74,7 +76,7 @@ async fn a_declined_payment_gives_the_goods_back(backend: Backend) {
     let placed = test.shop.order(test.shop.in_stock(), "card_declined").await.unwrap();
     assert_problem(&placed, 402, "payment_declined");
     let trace = test.trace(&placed).await;
-    assert_eq!(outline(&trace), include_str!("outlines/declined.txt"));
+    assert_outline(&trace, "declined");
     assert_is_whole(&trace);
 }
 
@@ -83,7 +85,7 @@ async fn a_gateway_that_does_not_answer_times_out_and_the_charge_is_voided(backe
     let placed = test.shop.order(test.shop.in_stock(), "card_slow").await.unwrap();
     assert_problem(&placed, 504, "payment_timeout");
     let trace = test.trace(&placed).await;
-    assert_eq!(outline(&trace), include_str!("outlines/gateway_timeout.txt"));
+    assert_outline(&trace, "gateway_timeout");
     assert_is_whole(&trace);
     assert_attributes(
         span_named(&trace, "POST /charges"),
@@ -96,7 +98,7 @@ async fn a_gateway_that_fails_gives_the_goods_back(backend: Backend) {
     let placed = test.shop.order(test.shop.in_stock(), "gateway_error").await.unwrap();
     assert_problem(&placed, 503, "payment_unavailable");
     let trace = test.trace(&placed).await;
-    assert_eq!(outline(&trace), include_str!("outlines/gateway_error.txt"));
+    assert_outline(&trace, "gateway_error");
     assert_is_whole(&trace);
 }
 
@@ -106,7 +108,7 @@ async fn an_unknown_user_gets_no_further_than_the_user_service(backend: Backend)
     let placed = shop.order(shop.in_stock(), "card_ok").await.unwrap();
     assert_problem(&placed, 401, "invalid_token");
     let trace = test.trace(&placed).await;
-    assert_eq!(outline(&trace), include_str!("outlines/unknown_user.txt"));
+    assert_outline(&trace, "unknown_user");
     assert!(trace.is_complete());
 }
 
@@ -121,7 +123,7 @@ async fn an_inactive_user_gets_no_further_than_the_user_service(backend: Backend
     let placed = shop.order(shop.in_stock(), "card_ok").await.unwrap();
     assert_problem(&placed, 403, "user_inactive");
     let trace = test.trace(&placed).await;
-    assert_eq!(outline(&trace), include_str!("outlines/inactive_user.txt"));
+    assert_outline(&trace, "inactive_user");
     assert!(trace.is_complete());
 }
 
@@ -131,7 +133,7 @@ async fn an_inventory_that_is_down_fails_the_order_and_nothing_else(backend: Bac
     let placed = test.shop.order(test.shop.in_stock(), "card_ok").await.unwrap();
     assert_problem(&placed, 503, "inventory_unavailable");
     let trace = test.trace(&placed).await;
-    assert_eq!(outline(&trace), include_str!("outlines/inventory_down.txt"));
+    assert_outline(&trace, "inventory_down");
     assert!(trace.is_complete());
     let order = test.shop.find_order(placed.body["order_id"].as_str().unwrap()).await.unwrap();
     assert_eq!(order["status"], json!("failed"));
