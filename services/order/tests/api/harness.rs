@@ -35,8 +35,9 @@ impl Drop for House {
 
 /// A house with this many pieces in stock.
 pub(crate) async fn spawn_house(stock: i64) -> House {
-    let gateway = Gateway::bind(GatewayConfig { port: 0, slow: Duration::from_secs(2), ..GatewayConfig::default() })
-        .expect("the gateway starts");
+    let gateway =
+        Gateway::bind(GatewayConfig { port: 0, slow: Duration::from_secs(2), ..GatewayConfig::default() })
+            .expect("the gateway starts");
     let gateway_url = format!("http://{}", gateway.address());
     let handle = gateway.handle();
     telemetry_core::context::spawn_local(gateway.run());
@@ -55,15 +56,18 @@ pub(crate) async fn spawn_house(stock: i64) -> House {
         "price_minor": 24_900, "currency": "EUR", "stock": stock,
     }]);
     let imported = inventory.post("/internal/products/import", &product).from_service().send().await;
-    let imported: Value = serde_json::from_slice(&imported.body).expect("the import answers");
-    let product_id = imported["product_ids"][0].as_str().expect("one product").to_owned();
+    let product_id = imported.json(201)["product_ids"][0].as_str().expect("one product").to_owned();
     House { order, inventory, payment, product_id, token, user, gateway: handle }
 }
 
 /// An order service with peers at these addresses.
 pub(crate) async fn spawn_order(user: &str, inventory: &str, payment: &str) -> TestApp {
-    TestApp::spawn::<OrderService>([("USER_URL", user), ("INVENTORY_URL", inventory), ("PAYMENT_URL", payment)])
-        .await
+    TestApp::spawn::<OrderService>([
+        ("USER_URL", user),
+        ("INVENTORY_URL", inventory),
+        ("PAYMENT_URL", payment),
+    ])
+    .await
 }
 
 pub(crate) fn url(app: &TestApp) -> String {

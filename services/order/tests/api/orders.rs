@@ -48,7 +48,8 @@ async fn every_mistake_of_an_order_is_named_and_no_value_repeated() {
     });
     let answer = house.order.post("/api/orders", &request).from_user(&house.token).send().await;
     let problem = answer.assert_problem(422, "validation_failed");
-    let fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect();
+    let fields: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["product_id", "quantity", "payment_method", "order_type"]);
     assert!(!problem.to_string().contains("4111"), "{problem}");
 }
