@@ -98,6 +98,11 @@ impl Shop {
         Ok(login.access_token)
     }
 
+    /// The access token of the user who orders.
+    pub fn access_token(&self) -> &str {
+        &self.access_token
+    }
+
     /// The same shop for the user with this access token.
     #[must_use]
     pub fn with_access_token(&self, access_token: &str) -> Self {

@@ -31,7 +31,7 @@ use std::time::Duration;
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServerHandle, Service as _, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::{ConnectionType, header};
 use actix_web::{HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
 use diesel_migrations::EmbeddedMigrations;
@@ -109,7 +109,11 @@ impl App {
         if !applied.is_empty() {
             tracing::info!(migrations = applied.join(","), "migrated the database");
         }
-        let database = Database::open(&database, telemetry).context("opening the database")?;
+        let open = {
+            let telemetry = telemetry.clone();
+            move || Database::open(&database, &telemetry)
+        };
+        let database = telemetry_core::context::blocking(open).await.context("opening the database")?;
         let stopping = Stopping::new();
         let parts = Parts {
             telemetry: telemetry.clone(),
@@ -160,19 +164,19 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Stops accepting, lets the requests in flight finish, and returns when they have or their time is up.
+    /// Lets clients go, stops accepting, lets the requests in flight finish, and returns when they have
+    /// or their time is up.
     pub async fn stop(&self) {
         self.stopping.request();
-        // A connection that was accepted and waits for its worker would be dropped by `stop`: it gets
-        // a moment to arrive while no new ones are taken.
-        self.handle.pause().await;
-        tokio::time::sleep(HANDOVER).await;
+        // From here on every answer closes its connection, so that clients which keep theirs busy leave
+        // by themselves. The server would close it under the request that they are just sending.
+        tokio::time::sleep(FAREWELL).await;
         self.handle.stop(true).await;
     }
 }
 
-/// What an accepted connection needs to reach its worker: a queue on the same machine.
-const HANDOVER: Duration = Duration::from_millis(50);
+/// Long enough for a busy connection to be answered once more; most answers take a few milliseconds.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// How long requests in flight may take to finish, of the `total` time for shutting down: the rest is
 /// for background tasks and for telemetry. Whole seconds, since actix-web counts in them.
@@ -244,6 +248,7 @@ fn assemble<S: Service>(
         .configure(|config| service.routes(config))
         .split_for_parts();
     openapi::complete(&mut document);
+    let stopping = around.stopping.clone();
     let known_paths = Rc::new(KnownPaths::of(&document));
     app.service(SwaggerUi::new("/docs/{_:.*}").url(openapi::PATH, document))
         .default_service(web::to(move |request: HttpRequest| {
@@ -251,9 +256,15 @@ fn assemble<S: Service>(
             async move { Err::<HttpResponse, _>(problem) }
         }))
         .wrap(cors(&around.cors_allowed_origins))
-        .wrap_fn(|request, next| {
-            let answer = next.call(request);
-            async move { answer.await.map(fallback::with_document) }
+        .wrap_fn(move |request, next| {
+            let (answer, stopping) = (next.call(request), stopping.clone());
+            async move {
+                let mut answer = answer.await.map(fallback::with_document)?;
+                if stopping.is_requested() {
+                    answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+                }
+                Ok(answer)
+            }
         })
         .wrap(around.telemetry.server())
 }

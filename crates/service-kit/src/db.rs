@@ -70,13 +70,14 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the pools, each with its first connection.
+    /// Opens the pools, each with a connection in it, so that a database that is not there is told now.
+    /// Blocks until then.
     ///
     /// SQLite has one writer at a time: its writes queue for one connection here instead of failing
     /// with "database is locked" there. PostgreSQL reads and writes through the same pool.
     ///
     /// # Errors
-    /// Where the pools cannot be set up.
+    /// Where the database cannot be reached.
     pub fn open(config: &DatabaseConfig, telemetry: &Telemetry) -> anyhow::Result<Self> {
         let pool = |name: &str, max_size| {
             let options = PoolOptions {

@@ -1,1 +1,135 @@
-//! endings
+//! How processes end, and what they need while they live.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use demo::parts::Part;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tokio::time::sleep;
+
+use crate::harness::{Backend, TestSystem, eventually, on_both_databases, run};
+
+on_both_databases! {
+    a_service_that_is_terminated_under_load_fails_no_accepted_request_and_loses_no_span
+}
+
+async fn a_service_that_is_terminated_under_load_fails_no_accepted_request_and_loses_no_span(
+    backend: Backend,
+) {
+    let mut test = TestSystem::start(backend).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut orderers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (shop, stop) = (test.shop.clone(), stop.clone());
+        orderers.spawn(async move {
+            let mut placed = Vec::new();
+            while !stop.load(Ordering::SeqCst) {
+                match shop.order(shop.in_stock(), "card_ok").await {
+                    Ok(answer) => placed.push(answer),
+                    Err(error) => {
+                        // Only what was never accepted may fail.
+                        let refused = error.chain().any(|cause| {
+                            cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
+                        });
+                        assert!(refused, "an accepted request failed: {error:?}");
+                    }
+                }
+            }
+            placed
+        });
+    }
+    sleep(Duration::from_millis(700)).await;
+    test.system.stop_one(Part::Order).await.unwrap();
+    stop.store(true, Ordering::SeqCst);
+    let placed: Vec<_> = orderers.join_all().await.into_iter().flatten().collect();
+    assert!(placed.len() > 20, "too little load to tell: {} orders", placed.len());
+    for answer in &placed {
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+    // The order service has ended, so its last spans are there; the others export every 100 ms.
+    for answer in &placed {
+        eventually("every span of a finished request", async || {
+            test.traces.find(answer.trace_id).await.unwrap().is_some_and(|trace| {
+                trace.is_complete()
+                    && trace.services().len() == 4
+                    && trace.spans_named("send_email").count() == 1
+            })
+        })
+        .await;
+    }
+    test.system.stop().await.unwrap();
+}
+
+#[test]
+fn an_idle_process_stays_under_40_mb() {
+    run(async {
+        let test = TestSystem::start(Backend::Sqlite).await;
+        for payment_method in ["card_ok", "card_declined", "card_ok"] {
+            test.shop.order(test.shop.in_stock(), payment_method).await.unwrap();
+        }
+        for part in Part::ALL {
+            let process = test.system.process(part).unwrap();
+            let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+            let kilobytes: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+            println!("{}: {kilobytes} kB resident", part.name());
+            assert!(kilobytes < 40 * 1024, "{} has {kilobytes} kB resident", part.name());
+        }
+        test.system.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn the_demo_draws_three_whole_traces_and_succeeds() {
+    let output = Command::new(env!("CARGO_BIN_EXE_demo")).arg("--once").output().expect("the demo runs");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for drawn in [
+        "1. an order that succeeds",
+        "201 confirmed",
+        "409 out_of_stock",
+        "402 payment_declined",
+        "INSERT orders",
+    ] {
+        assert!(text.contains(drawn), "{drawn} is not in:\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colours in a pipe");
+}
+
+#[test]
+fn ctrl_c_stops_every_process_of_the_demo() {
+    let mut demo =
+        Command::new(env!("CARGO_BIN_EXE_demo")).stdout(Stdio::piped()).spawn().expect("the demo starts");
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
+    lines.find(|line| line.contains("Ctrl-C stops everything")).expect("the demo invites to try it");
+    let children = children_of(demo.id());
+    assert_eq!(children.len(), Part::ALL.len());
+    kill_process(Pid::from_child(&demo), Signal::INT).unwrap();
+    assert!(demo.wait().unwrap().success());
+    for child in children {
+        assert!(test_kill_process(child).is_err(), "process {child:?} is still there");
+    }
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_no_process_behind() {
+    let mut demo =
+        Command::new(env!("CARGO_BIN_EXE_demo")).stdout(Stdio::piped()).spawn().expect("the demo starts");
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
+    lines.find(|line| line.contains("Ready after")).expect("the demo is ready");
+    let children = children_of(demo.id());
+    assert_eq!(children.len(), Part::ALL.len());
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    run(eventually("the processes have ended", async || {
+        children.iter().all(|child| test_kill_process(*child).is_err())
+    }));
+}
+
+fn children_of(id: u32) -> Vec<Pid> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    text.split_whitespace().map(|id| Pid::from_raw(id.parse().unwrap()).unwrap()).collect()
+}

@@ -1,1 +1,151 @@
-//! refusals
+//! Bad input gets a clear answer: a problem document with code and trace id, never a 500, never an
+//! empty 400. A bad variable stops the start with one message that names every mistake.
+
+use std::process::{Command, Output};
+
+use demo::parts::Part;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+use crate::harness::{Backend, run, shared};
+
+const SERVICES: [Part; 4] = [Part::User, Part::Inventory, Part::Payment, Part::Order];
+
+async fn assert_refused(request: RequestBuilder, status: u16, code: &str) {
+    let what = format!("{request:?}");
+    let response = request.send().await.expect("an answer");
+    assert_eq!(response.status().as_u16(), status, "{what}");
+    assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json", "{what}");
+    let trace = response.headers()["traceresponse"].to_str().unwrap().split('-').nth(1).unwrap().to_owned();
+    let problem: Value = response.json().await.expect("a JSON document");
+    assert_eq!(problem["code"], code, "{what}: {problem}");
+    assert_eq!(problem["status"], status, "{what}: {problem}");
+    assert_eq!(problem["trace_id"], trace, "{what}: {problem}");
+    assert!(problem["title"].is_string() && problem["detail"].is_string(), "{what}: {problem}");
+}
+
+#[test]
+fn unknown_paths_and_methods_get_problem_documents_from_every_service() {
+    run(async {
+        let test = shared(Backend::Sqlite).await;
+        for part in SERVICES {
+            let url = test.system.url(part);
+            let client = test.system.client();
+            assert_refused(client.get(format!("{url}/nowhere")), 404, "unknown_path").await;
+            assert_refused(client.get(format!("{url}/%ff/%00")), 404, "unknown_path").await;
+            let brew = Method::from_bytes(b"BREW").unwrap();
+            for method in [Method::PUT, brew] {
+                let request = client.request(method, format!("{url}/health"));
+                assert_refused(request, 405, "method_not_allowed").await;
+            }
+        }
+    });
+}
+
+#[test]
+fn bodies_that_are_no_order_get_problem_documents() {
+    run(async {
+        let test = shared(Backend::Sqlite).await;
+        let url = format!("{}/api/orders", test.system.url(Part::Order));
+        let post = || test.system.client().post(&url).bearer_auth(test.shop.access_token());
+        let json = |body: &str| post().header(CONTENT_TYPE, "application/json").body(body.to_owned());
+        for body in ["", "{", "[]", "null", "{\"product_id\":1}", "\u{0}", "{\"quantity\":1e400}"] {
+            assert_refused(json(body), 400, "invalid_json").await;
+        }
+        let unknown_field = r#"{"product_id":"x","quantity":1,"payment_method":"card_ok","price":0}"#;
+        assert_refused(json(unknown_field), 400, "invalid_json").await;
+        assert_refused(post().body("product_id=1"), 415, "unsupported_media_type").await;
+        let broken_rules =
+            r#"{"product_id":"x","quantity":0,"payment_method":"4111111111111111","order_type":"fast"}"#;
+        assert_refused(json(broken_rules), 422, "validation_failed").await;
+        let huge = format!("{{\"product_id\":\"{}\"}}", "x".repeat(1 << 20));
+        assert_refused(json(&huge), 413, "body_too_large").await;
+        let lying = json("{}").header(CONTENT_LENGTH, "1000000000");
+        // The client may see the connection close before it has sent what it promised.
+        if let Ok(response) = lying.timeout(std::time::Duration::from_secs(5)).send().await {
+            assert!(response.status().is_client_error(), "{}", response.status());
+        }
+        let unknown_product = r#"{"product_id":"00000000-0000-7000-8000-000000000000","quantity":1,"payment_method":"card_ok"}"#;
+        assert_refused(json(unknown_product), 404, "product_not_found").await;
+        let orders = |path: &str| {
+            test.system.client().get(format!("{url}{path}")).bearer_auth(test.shop.access_token())
+        };
+        assert_refused(orders("/not-an-id"), 404, "order_not_found").await;
+        assert_refused(orders("?limit=0"), 422, "validation_failed").await;
+        assert_refused(orders("?limit=x"), 400, "invalid_query").await;
+        assert_refused(test.system.client().get(&url), 401, "missing_token").await;
+    });
+}
+
+#[test]
+fn inside_endpoints_take_no_anonymous_caller() {
+    run(async {
+        let test = shared(Backend::Sqlite).await;
+        let paths = [
+            (Part::User, "/internal/tokens/validate"),
+            (Part::User, "/internal/tenants"),
+            (Part::User, "/internal/users"),
+            (Part::Inventory, "/internal/products/import"),
+            (Part::Inventory, "/internal/reservations"),
+            (Part::Inventory, "/internal/reservations/00000000-0000-7000-8000-000000000000/commit"),
+            (Part::Inventory, "/internal/reservations/00000000-0000-7000-8000-000000000000/release"),
+            (Part::Payment, "/internal/payments"),
+            (Part::Payment, "/internal/payments/00000000-0000-7000-8000-000000000000/refund"),
+        ];
+        for (part, path) in paths {
+            let post = || {
+                let request = test.system.client().post(format!("{}{path}", test.system.url(part)));
+                request.header(CONTENT_TYPE, "application/json").body("{}")
+            };
+            assert_refused(post(), 401, "missing_service_token").await;
+            assert_refused(post().bearer_auth("a.b.c"), 401, "invalid_service_token").await;
+            // A user is no service.
+            assert_refused(post().bearer_auth(test.shop.access_token()), 401, "invalid_service_token").await;
+        }
+    });
+}
+
+fn start(part: Part, variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_demo"))
+        .args(["process", part.name(), "serve"])
+        .envs(variables.iter().copied())
+        .stdin(std::process::Stdio::piped())
+        .output()
+        .expect("the process starts")
+}
+
+#[test]
+fn bad_variables_stop_the_start_with_one_message_that_names_each() {
+    let variables = [
+        ("PORT", "abc"),
+        ("DATABASE_URL", "mysql://app:hunter2@localhost/orders"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier-pigeon"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-1"),
+    ];
+    for part in SERVICES {
+        let output = start(part, &variables);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        for named in [
+            "PORT=abc",
+            "DATABASE_URL",
+            "sqlite://",
+            "OTEL_EXPORTER_OTLP_PROTOCOL=carrier-pigeon",
+            "http/protobuf",
+            "OTEL_BSP_MAX_QUEUE_SIZE=-1",
+        ] {
+            assert!(message.contains(named), "{named} is not in:\n{message}");
+        }
+        assert!(!message.contains("hunter2"), "a password is in:\n{message}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn outside_development_secrets_are_asked_for() {
+    let output = start(Part::User, &[("ENVIRONMENT", "production"), ("JWT_SECRET", "short")]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("SERVICE_TOKEN_SECRET") && message.contains("JWT_SECRET"), "{message}");
+}

@@ -88,6 +88,8 @@ async fn report_readiness(
     if stopping.is_requested() {
         return Err(Problem::unavailable(code::SHUTTING_DOWN, "This process is going down."));
     }
-    database.ping().await?;
+    database.ping().await.map_err(|error| {
+        Problem::unavailable(code::DATABASE_UNAVAILABLE, "The database gives no answer.").caused_by(error)
+    })?;
     Ok(HttpResponse::build(StatusCode::OK).json(Readiness { status: "ready" }))
 }

@@ -38,15 +38,17 @@ impl AnyConnection {
 }
 
 fn open_sqlite(file: &Path) -> Result<SqliteConnection, ConnectionError> {
-    let bad =
-        |what: &dyn std::fmt::Display| ConnectionError::BadConnection(format!("{}: {what}", file.display()));
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| bad(&error))?;
+        std::fs::create_dir_all(folder).map_err(|error| bad_file(file, &error))?;
     }
-    let name = file.to_str().ok_or_else(|| bad(&"the path is not UTF-8"))?;
-    let mut connection = SqliteConnection::establish(name).map_err(|error| bad(&error))?;
+    let name = file.to_str().ok_or_else(|| bad_file(file, &"the path is not UTF-8"))?;
+    let mut connection = SqliteConnection::establish(name).map_err(|error| bad_file(file, &error))?;
     connection.batch_execute(SQLITE_SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
+}
+
+fn bad_file(file: &Path, what: &dyn std::fmt::Display) -> ConnectionError {
+    ConnectionError::BadConnection(format!("{}: {what}", file.display()))
 }
 
 /// Makes connections for a pool.
@@ -70,6 +72,12 @@ impl ManageConnection for Manager {
     }
 
     fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), diesel::r2d2::Error> {
+        // SQLite would go on writing to a file that was removed, where nobody can read it again.
+        if let DatabaseUrl::Sqlite(file) = &self.url {
+            std::fs::metadata(file)
+                .map_err(|error| bad_file(file, &error))
+                .map_err(diesel::r2d2::Error::ConnectionError)?;
+        }
         connection.ping().map_err(diesel::r2d2::Error::QueryError)
     }
 

@@ -47,7 +47,7 @@ fn twice() -> SpanTree {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn broken_constraint_is_named_and_its_value_is_not() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -62,7 +62,7 @@ fn broken_constraint_is_named_and_its_value_is_not() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn broken_constraint_of_a_returning_insert_is_told_too() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -76,7 +76,7 @@ fn broken_constraint_of_a_returning_insert_is_told_too() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn commit_after_an_ignored_error_is_told_as_the_rollback_it_is() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -95,7 +95,7 @@ fn commit_after_an_ignored_error_is_told_as_the_rollback_it_is() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn error_in_a_savepoint_leaves_the_outer_transaction_whole() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -114,7 +114,7 @@ fn error_in_a_savepoint_leaves_the_outer_transaction_whole() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn deferred_constraint_fails_the_commit() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -132,7 +132,7 @@ fn deferred_constraint_fails_the_commit() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn look_up_of_a_type_inside_a_query_is_a_query_of_its_own() {
     #[derive(Debug, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
     #[diesel(postgres_type(name = "mood"))]
@@ -168,7 +168,7 @@ fn look_up_of_a_type_inside_a_query_is_a_query_of_its_own() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn rows_loaded_one_by_one_are_one_query() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);
@@ -184,7 +184,7 @@ fn rows_loaded_one_by_one_are_one_query() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn connection_that_the_server_closed_is_replaced_before_it_is_handed_out() {
     let telemetry = TestTelemetry::new();
     let url = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL names a PostgreSQL");
@@ -206,7 +206,7 @@ fn connection_that_the_server_closed_is_replaced_before_it_is_handed_out() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL at TEST_POSTGRES_URL"]
+#[cfg_attr(not(test_postgres), ignore = "needs PostgreSQL: set TEST_POSTGRES_URL")]
 fn connection_that_breaks_in_a_transaction_ends_it() {
     let telemetry = TestTelemetry::new();
     let mut connection = postgres(&telemetry);

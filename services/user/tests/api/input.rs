@@ -17,7 +17,7 @@ async fn a_body_that_is_not_what_is_taken_is_answered_with_the_place() {
     for (body, detail) in [
         ("", "At line 1, column 0 of the body: the JSON ends too early."),
         ("canary", "At line 1, column 1 of the body: this is not JSON."),
-        ("{\"email\": \"a@b.example\"", "At line 1, column 24 of the body: the JSON ends too early."),
+        ("{\"email\": \"a@b.example\"", "At line 1, column 23 of the body: the JSON ends too early."),
         ("{\"email\": \"a@b.example\"}", "At line 1, column 24 of the body: missing field `password`."),
         ("{\"email\":\n 17}", "At line 2, column 3 of the body: expected a string."),
         ("[\"canary\", 1]", "At line 1, column 12 of the body: expected a string."),

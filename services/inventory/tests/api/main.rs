@@ -1,0 +1,13 @@
+//! The service through its real socket, on SQLite, or on PostgreSQL where `TEST_POSTGRES_URL` is set.
+
+mod harness;
+mod import;
+mod input;
+mod internal;
+mod migrations;
+mod products;
+mod races;
+mod reservations;
+mod status;
+mod stock;
+mod telemetry;
