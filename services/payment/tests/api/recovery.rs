@@ -37,11 +37,11 @@ fn insert(
     failure_code: Option<&str>,
     age: TimeDelta,
 ) {
-    let (id, since) = (Uuid::now_v7(), (Utc::now() - age).format("%Y-%m-%d %H:%M:%S"));
+    let (payment_id, since) = (Uuid::now_v7(), (Utc::now() - age).format("%Y-%m-%d %H:%M:%S"));
     let failure_code = failure_code.map_or("NULL".to_owned(), |code| format!("'{code}'"));
     let sql = format!(
-        "INSERT INTO payments (id, order_id, amount_minor, currency, payment_method, status, failure_code, \
-         traceparent, created_at, updated_at) VALUES ('{id}', '{order_id}', 1999, 'EUR', 'card_ok', '{status}', \
+        "INSERT INTO payments (order_id, payment_id, amount_minor, currency, payment_method, status, failure_code, \
+         traceparent, created_at, updated_at) VALUES ('{order_id}', '{payment_id}', 1999, 'EUR', 'card_ok', '{status}', \
          {failure_code}, '00-{TRACE_ID}-00f067aa0ba902b7-01', '{since}', '{since}')"
     );
     diesel::sql_query(sql).execute(connection).unwrap();
