@@ -277,6 +277,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_follows_an_end_and_no_answer_of_the_gateway_follows_another() {
+        for state in states() {
+            for end in ["declined", "voided", "refunded"] {
+                assert!(!state.may_follow().contains(&end), "{state:?} after {end}");
+            }
+            if matches!(
+                state,
+                PaymentState::Captured(_) | PaymentState::Declined(_) | PaymentState::Failed(_)
+            ) {
+                assert_eq!(state.may_follow(), ["pending"], "{state:?}");
+            }
+        }
+    }
+
+    #[test]
     fn only_a_charge_that_never_reached_the_gateway_is_tried_again() {
         let payment = |state| Payment {
             id: Uuid::now_v7(),
