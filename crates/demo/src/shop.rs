@@ -152,8 +152,9 @@ impl Shop {
         let status = response.status();
         let trace = response.headers().get("traceresponse").and_then(|value| value.to_str().ok());
         let trace_id = trace.and_then(|trace| trace.split('-').nth(1)).and_then(|id| id.parse().ok());
-        let trace_id = trace_id.context("the answer does not tell its trace")?;
-        Ok(Placed { status, trace_id, body: response.json().await.context("reading the answer")? })
+        let body: Value = response.json().await.context("reading the answer")?;
+        let trace_id = trace_id.with_context(|| format!("the answer tells no trace: {body}"))?;
+        Ok(Placed { status, trace_id, body })
     }
 }
 

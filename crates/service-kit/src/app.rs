@@ -19,13 +19,14 @@
 
 mod fallback;
 mod input;
+mod listener;
 mod openapi;
 mod status;
 mod stopping;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -43,6 +44,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::fallback::KnownPaths;
+use self::listener::LastCalls;
 use self::status::Identity;
 use crate::config::{ServerConfig, Settings};
 use crate::db::Database;
@@ -161,6 +163,7 @@ impl App {
 pub struct Stopper {
     handle: ServerHandle,
     stopping: Stopping,
+    last_calls: Arc<Mutex<Option<LastCalls>>>,
 }
 
 impl Stopper {
@@ -171,12 +174,29 @@ impl Stopper {
         // From here on every answer closes its connection, so that clients which keep theirs busy leave
         // by themselves. The server would close it under the request that they are just sending.
         tokio::time::sleep(FAREWELL).await;
-        self.handle.stop(true).await;
+        self.handle.pause().await;
+        let last_calls = self.last_calls.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let refuse = async {
+            if let Some(last_calls) = last_calls
+                && let Err(error) = last_calls.refuse(2 * HANDOVER).await
+            {
+                tracing::warn!(%error, "the last connections were reset");
+            }
+        };
+        let stop = async {
+            // `stop` drops a connection that was accepted and still waits for its worker.
+            tokio::time::sleep(HANDOVER).await;
+            self.handle.stop(true).await;
+        };
+        tokio::join!(stop, refuse);
     }
 }
 
 /// Long enough for a busy connection to be answered once more; most answers take a few milliseconds.
 const FAREWELL: Duration = Duration::from_millis(250);
+
+/// Long enough for an accepted connection to reach its worker, on a machine that is busy.
+const HANDOVER: Duration = Duration::from_millis(100);
 
 /// How long requests in flight may take to finish, of the `total` time for shutting down: the rest is
 /// for background tasks and for telemetry. Whole seconds, since actix-web counts in them.
@@ -207,15 +227,17 @@ where
     B: MessageBody + 'static,
 {
     let address = config.address();
+    let (listener, last_calls) =
+        listener::bind(address).with_context(|| format!("listening on {address}"))?;
+    let address = listener.local_addr()?;
     let server = HttpServer::new(application)
         .workers(config.workers)
         .disable_signals()
         .shutdown_timeout(drain_timeout(config.shutdown_timeout).as_secs())
-        .bind(address)
-        .with_context(|| format!("listening on {address}"))?;
-    let address = *server.addrs().first().context("a bound server has an address")?;
-    let server = server.run();
-    let stopper = Stopper { handle: server.handle(), stopping };
+        .listen(listener)?
+        .run();
+    let last_calls = Arc::new(Mutex::new(Some(last_calls)));
+    let stopper = Stopper { handle: server.handle(), stopping, last_calls };
     Ok(App { server, address, stopper })
 }
 

@@ -2,12 +2,15 @@
 //!
 //! Reading notes mistakes in the [`Env`] and goes on, so that all of them are told at once.
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::http::Uri;
 use secrecy::{ExposeSecret, SecretString};
-use telemetry_core::config::Env;
+use telemetry_core::config::{Env, Source};
 
 use crate::Service;
 use crate::db::DatabaseConfig;
@@ -60,25 +63,19 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// Reads the variables; `port` is the service's own.
     pub fn read(env: &mut Env, port: u16) -> Self {
-        Self {
-            host: env.parse_or(
-                "HOST",
-                IpAddr::V4(Ipv4Addr::LOCALHOST),
-                "an IP address, such as 127.0.0.1 or 0.0.0.0",
-            ),
-            port: env.parse_or("PORT", port, "a port, 0 to 65535"),
-            workers: number_within(env, "WORKERS", 1..=64, "a number of threads, 1 to 64").unwrap_or(2),
-            shutdown_timeout: Duration::from_secs(
-                number_within(env, "SHUTDOWN_TIMEOUT", 2..=600, "whole seconds, 2 to 600").unwrap_or(10),
-            ),
-            cors_allowed_origins: env
-                .parse_with(
-                    "CORS_ALLOWED_ORIGINS",
-                    "comma-separated origins, each a scheme and a host such as https://shop.example, without a path",
-                    origins,
-                )
-                .unwrap_or_default(),
-        }
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let host = env.setting("HOST", loopback, "an IP address, such as 127.0.0.1 or 0.0.0.0");
+        let port = env.setting("PORT", port, "a port, 0 to 65535");
+        let workers = number_within(env, "WORKERS", 2, 1..=64, "a number of threads");
+        let seconds = number_within(env, "SHUTDOWN_TIMEOUT", 10, 2..=600, "whole seconds");
+        let origins = env.parse_with("CORS_ALLOWED_ORIGINS", ORIGINS, origins).unwrap_or_default();
+        record(
+            env,
+            "CORS_ALLOWED_ORIGINS",
+            if origins.is_empty() { "none".into() } else { origins.join(",") },
+        );
+        let shutdown_timeout = Duration::from_secs(seconds);
+        Self { host, port, workers, shutdown_timeout, cors_allowed_origins: origins }
     }
 
     /// The address to bind.
@@ -87,17 +84,22 @@ impl ServerConfig {
     }
 }
 
-/// A whole number within bounds; `None` where it is unset or wrong.
-pub fn number_within<T>(
-    env: &mut Env,
-    name: &str,
-    bounds: std::ops::RangeInclusive<T>,
-    expected: &str,
-) -> Option<T>
+/// A whole number within bounds, or `default` where it is unset or wrong. `what` says what it counts.
+pub fn number_within<T>(env: &mut Env, name: &str, default: T, bounds: RangeInclusive<T>, what: &str) -> T
 where
-    T: std::str::FromStr + PartialOrd,
+    T: FromStr + PartialOrd + Display,
 {
-    env.parse_with(name, expected, |text| text.parse().ok().filter(|number| bounds.contains(number)))
+    let expected = format!("{what}, {} to {}", bounds.start(), bounds.end());
+    let parse = |text: &str| text.parse().ok().filter(|number| bounds.contains(number));
+    let number = env.parse_with(name, &expected, parse).unwrap_or(default);
+    record(env, name, number.to_string());
+    number
+}
+
+/// Adds a value in force to the summary of the configuration. Not for secrets.
+pub(crate) fn record(env: &mut Env, name: &str, value: String) {
+    let source = if env.text(name).is_some() { Source::Environment } else { Source::Default };
+    env.record(name, value, source);
 }
 
 /// A secret, from the variable `name` or from the file that `{name}_FILE` names.
@@ -106,6 +108,14 @@ where
 /// Anywhere else a secret that is missing, shorter than 32 bytes, or the development default itself is
 /// a mistake: a service that signs with a secret from its own source code signs nothing.
 pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretString {
+    let secret = read_secret(env, name, development_default);
+    let is_default = secret.expose_secret() == development_default;
+    let source = if is_default { Source::Default } else { Source::Environment };
+    env.record(name, if is_default { "development default" } else { "(secret)" }, source);
+    secret
+}
+
+fn read_secret(env: &mut Env, name: &str, development_default: &str) -> SecretString {
     let development = env.text("ENVIRONMENT").is_none_or(|environment| environment == "development");
     let file_variable = format!("{name}_FILE");
     let given = match (env.text(name), env.text(&file_variable)) {
@@ -144,6 +154,9 @@ pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretStr
     }
     given
 }
+
+const ORIGINS: &str =
+    "comma-separated origins, each a scheme and a host such as https://shop.example, without a path";
 
 /// A browser compares origins letter by letter, so only the exact form can ever match.
 fn origins(text: &str) -> Option<Vec<String>> {

@@ -17,6 +17,8 @@ use telemetry_core::Telemetry;
 use telemetry_core::config::Env;
 use telemetry_core::db::{Pool, PoolOptions};
 
+use crate::config::record;
+
 pub use self::connection::{AnyConnection as Connection, Manager, MultiBackend};
 pub use self::error::DatabaseError;
 pub use self::url::{DatabaseUrl, InvalidDatabaseUrl};
@@ -49,6 +51,7 @@ impl DatabaseConfig {
                 default()
             }
         };
+        record(env, "DATABASE_URL", format!("{url:?}"));
         Self { url }
     }
 

@@ -23,7 +23,7 @@ use telemetry_core::Telemetry;
 use telemetry_core::config::Env;
 use url::Url;
 
-use crate::config::number_within;
+use crate::config::{number_within, record};
 use crate::token::ServiceTokens;
 
 pub use self::call::Call;
@@ -52,20 +52,23 @@ impl PeerConfig {
         default_url: &str,
         default_timeout: Duration,
     ) -> Self {
-        let url = env.parse_with(&format!("{prefix}_URL"), "a URL such as http://localhost:8081", base_url);
+        let variable = format!("{prefix}_URL");
+        let url = env
+            .parse_with(&variable, "a URL such as http://localhost:8081", base_url)
+            .unwrap_or_else(|| base_url(default_url).expect("the default is a URL"));
+        record(env, &variable, url.to_string());
+        let default = u64::try_from(default_timeout.as_millis()).unwrap_or(u64::MAX);
         let timeout =
-            number_within(env, &format!("{prefix}_TIMEOUT_MS"), 1..=60_000, "milliseconds, 1 to 60000");
-        Self {
-            name,
-            url: url.unwrap_or_else(|| base_url(default_url).expect("the default is a URL")),
-            timeout: timeout.map_or(default_timeout, Duration::from_millis),
-        }
+            number_within(env, &format!("{prefix}_TIMEOUT_MS"), default, 1..=60_000, "milliseconds");
+        Self { name, url, timeout: Duration::from_millis(timeout) }
     }
 }
 
 fn base_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    let plain = url.has_host() && url.query().is_none() && url.fragment().is_none();
+    // A password in it would be shown with the configuration; services know each other by tokens.
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    let plain = anonymous && url.has_host() && url.query().is_none() && url.fragment().is_none();
     (plain && ["http", "https"].contains(&url.scheme())).then_some(url)
 }
 
@@ -105,5 +108,49 @@ impl Peer {
 
     fn token(&self, user_id: Option<&str>) -> Option<SecretString> {
         self.inner.tokens.as_ref().map(|tokens| tokens.issue(self.inner.config.name, user_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&'static str, &'static str)]) -> Result<PeerConfig, String> {
+        let mut env = Env::of(variables.iter().copied());
+        let timeout = Duration::from_secs(5);
+        let config =
+            PeerConfig::read(&mut env, "user-service", "USER_SERVICE", "http://localhost:8081", timeout);
+        env.finish().map(|()| config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_peer_is_where_its_variables_say() {
+        let default = read(&[]).unwrap();
+        assert_eq!(
+            (default.url.as_str(), default.timeout),
+            ("http://localhost:8081/", Duration::from_secs(5))
+        );
+        let variables =
+            [("USER_SERVICE_URL", "https://users.example/v1"), ("USER_SERVICE_TIMEOUT_MS", "250")];
+        let set = read(&variables).unwrap();
+        assert_eq!((set.url.as_str(), set.timeout), ("https://users.example/v1", Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn what_is_no_address_of_a_peer_is_a_mistake() {
+        for url in [
+            "localhost:8081",
+            "ftp://users.example",
+            "http://",
+            "http://a:b@users.example",
+            "http://users.example/?a",
+        ] {
+            assert!(read(&[("USER_SERVICE_URL", url)]).is_err(), "{url}");
+        }
+        let mistake = read(&[("USER_SERVICE_TIMEOUT_MS", "0")]).unwrap_err();
+        assert!(
+            mistake.ends_with("USER_SERVICE_TIMEOUT_MS=0: expected milliseconds, 1 to 60000"),
+            "{mistake}"
+        );
     }
 }

@@ -42,11 +42,11 @@ impl GatewayConfig {
     /// Reads the variables.
     pub fn read(env: &mut Env) -> Self {
         let default = Self::default();
-        let slow = number_within(env, "GATEWAY_SLOW_MS", 0..=600_000, "milliseconds, 0 to 600000");
+        let slow = number_within(env, "GATEWAY_SLOW_MS", 10_000, 0..=600_000, "milliseconds");
         Self {
             host: env.parse_or("HOST", default.host, "an IP address, such as 127.0.0.1 or 0.0.0.0"),
             port: env.parse_or("PORT", default.port, "a port, 0 to 65535"),
-            slow: slow.map_or(default.slow, Duration::from_millis),
+            slow: Duration::from_millis(slow),
         }
     }
 }

@@ -20,10 +20,10 @@ pub struct UserSettings {
 impl UserSettings {
     /// Reads the variables; mistakes stay in `env`.
     pub fn read(env: &mut Env) -> Self {
-        let minutes = number_within(env, "JWT_EXPIRE_MINUTES", 1..=1440, "minutes, 1 to 1440");
+        let minutes: u64 = number_within(env, "JWT_EXPIRE_MINUTES", 30, 1..=1440, "minutes");
         Self {
             access_token_secret: secret(env, "JWT_SECRET", DEVELOPMENT_SECRET),
-            access_token_lifetime: Duration::from_secs(60 * minutes.unwrap_or(30)),
+            access_token_lifetime: Duration::from_secs(60 * minutes),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Bad input gets a clear answer: a problem document with code and trace id, never a 500, never an
 //! empty 400. A bad variable stops the start with one message that names every mistake.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use demo::parts::Part;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -36,7 +36,7 @@ fn unknown_paths_and_methods_get_problem_documents_from_every_service() {
             assert_refused(client.get(format!("{url}/%ff/%00")), 404, "unknown_path").await;
             let brew = Method::from_bytes(b"BREW").unwrap();
             for method in [Method::PUT, brew] {
-                let request = client.request(method, format!("{url}/health"));
+                let request = client.request(method, format!("{url}/"));
                 assert_refused(request, 405, "method_not_allowed").await;
             }
         }
@@ -107,12 +107,17 @@ fn inside_endpoints_take_no_anonymous_caller() {
 }
 
 fn start(part: Part, variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_demo"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_demo"))
         .args(["process", part.name(), "serve"])
         .envs(variables.iter().copied())
-        .stdin(std::process::Stdio::piped())
-        .output()
-        .expect("the process starts")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the process starts");
+    // It ends when its standard input does.
+    let _input = child.stdin.take();
+    child.wait_with_output().expect("the process ends")
 }
 
 #[test]

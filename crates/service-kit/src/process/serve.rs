@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use telemetry_core::TelemetryGuard;
-use telemetry_core::config::{ConfigError, Env};
+use telemetry_core::config::{ConfigError, Env, Setting};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -18,8 +18,8 @@ use crate::config::Settings;
 const FLUSH_RESERVE: Duration = Duration::from_millis(1500);
 
 pub(super) fn serve<S: Service>() -> ExitCode {
-    let (telemetry, settings) = match read::<S>(Env::process()) {
-        Ok(read) => read,
+    let Configuration { telemetry, settings, summary } = match read::<S>(Env::process()) {
+        Ok(configuration) => configuration,
         Err(error) => return misconfigured::<S>(&error),
     };
     actix_web::rt::System::new().block_on(async {
@@ -27,6 +27,9 @@ pub(super) fn serve<S: Service>() -> ExitCode {
             Ok(guard) => guard,
             Err(error) => return failed::<S>(&error),
         };
+        for setting in summary {
+            tracing::debug!("{setting}");
+        }
         match start_and_run(settings, &telemetry).await {
             Ok(stopped) => flush::<S>(telemetry, stopped),
             Err(error) => {
@@ -38,12 +41,20 @@ pub(super) fn serve<S: Service>() -> ExitCode {
     })
 }
 
+struct Configuration<S: Service> {
+    telemetry: telemetry_core::Config,
+    settings: Settings<S>,
+    /// Each value of `settings` with its source; setting up telemetry logs its own.
+    summary: Vec<Setting>,
+}
+
 /// Everything is read before anything is started, so that one message tells every mistake.
-fn read<S: Service>(mut env: Env) -> Result<(telemetry_core::Config, Settings<S>), ConfigError> {
+fn read<S: Service>(mut env: Env) -> Result<Configuration<S>, ConfigError> {
     let telemetry = telemetry_core::Config::read(S::NAME, S::VERSION, &mut env);
     let settings = Settings::read(&mut env);
+    let summary = env.settings()[telemetry.settings().len()..].to_vec();
     env.finish()?;
-    Ok((telemetry, settings))
+    Ok(Configuration { telemetry, settings, summary })
 }
 
 /// How the serving ended, once it was asked to.

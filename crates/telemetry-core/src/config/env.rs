@@ -291,9 +291,16 @@ impl fmt::Display for Mistake {
 }
 
 /// Every mistake of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
     mistakes: Vec<Mistake>,
+}
+
+/// The same as its display: `fn main() -> Result<…>` shows an error's debug form to an operator.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl ConfigError {

@@ -123,6 +123,8 @@ async fn a_gateway_that_is_away_charges_nothing_and_the_same_may_be_asked_again(
     );
 
     let gateway = RunningGateway::start(port, Duration::ZERO);
+    charge(&app, order_id, "card_declined").await.assert_problem(409, "payment_conflict");
+    assert_eq!(gateway.status_of(order_id).await, "unknown");
     let captured = charge(&app, order_id, "card_ok").await.json(201);
     assert_eq!(captured["payment_id"], failed["payment_id"]);
     assert_eq!(gateway.status_of(order_id).await, "captured");

@@ -204,3 +204,38 @@ fn a_request_that_never_ends_does_not_keep_the_process() {
     assert_eq!(service.wait().code(), Some(3));
     assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
 }
+
+#[test]
+fn sigterm_under_load_resets_no_connection() {
+    let database = TestDatabase::new();
+    let mut service = Service::start(&[("DATABASE_URL", database.url())], None);
+    let address = service.address;
+    let clients: Vec<_> = (0..8).map(|_| std::thread::spawn(move || ask_until_refused(address))).collect();
+    std::thread::sleep(Duration::from_millis(300)); // The load itself; nothing is waited for here.
+    service.terminate();
+    let answers: Vec<_> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+    assert_eq!(service.wait().code(), Some(0));
+
+    let (whole, cut): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| {
+        answer.starts_with("HTTP/1.1 200 OK\r\n")
+            || answer.starts_with("HTTP/1.1 503 ") && answer.contains(r#""code":"shutting_down""#)
+    });
+    assert!(whole.len() > 100, "{} answers are no load", whole.len());
+    // The kernel may take a connection in the microseconds in which the socket is being closed.
+    assert!(cut.len() <= 1, "{} of {} connections were cut: {cut:?}", cut.len(), whole.len());
+}
+
+/// Makes one connection after the other, each for one request, and gives what came back on them.
+fn ask_until_refused(address: SocketAddr) -> Vec<String> {
+    let mut answers = Vec::new();
+    while let Ok(mut stream) = TcpStream::connect(address) {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut answer = String::new();
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        if let Err(error) = stream.read_to_string(&mut answer) {
+            answer = error.to_string();
+        }
+        answers.push(answer);
+    }
+    answers
+}

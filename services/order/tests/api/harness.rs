@@ -1,0 +1,157 @@
+//! An order service with its peers.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
+
+use actix_web::dev::ServerHandle;
+use inventory_service::InventoryService;
+use order_service::OrderService;
+use payment_service::PaymentService;
+use payment_service::gateway::{Gateway, GatewayConfig};
+use serde_json::{Value, json};
+use service_kit::testing::{Answer, TestApp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use user_service::UserService;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The four services, the gateway, a product and a user.
+pub(crate) struct House {
+    pub(crate) order: TestApp,
+    pub(crate) inventory: TestApp,
+    pub(crate) payment: TestApp,
+    pub(crate) product_id: String,
+    pub(crate) token: String,
+    user: TestApp,
+    gateway: ServerHandle,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        drop(self.gateway.stop(false));
+    }
+}
+
+/// A house with this many pieces in stock.
+pub(crate) async fn spawn_house(stock: i64) -> House {
+    let gateway = Gateway::bind(GatewayConfig { port: 0, slow: Duration::from_secs(2), ..GatewayConfig::default() })
+        .expect("the gateway starts");
+    let gateway_url = format!("http://{}", gateway.address());
+    let handle = gateway.handle();
+    telemetry_core::context::spawn_local(gateway.run());
+
+    let user = TestApp::spawn::<UserService>([]).await;
+    let inventory = TestApp::spawn::<InventoryService>([]).await;
+    let payment = TestApp::spawn::<PaymentService>([
+        ("GATEWAY_URL", gateway_url.as_str()),
+        ("GATEWAY_TIMEOUT_MS", "300"),
+    ])
+    .await;
+    let order = spawn_order(&url(&user), &url(&inventory), &url(&payment)).await;
+    let token = register(&user, "ada@example.org").await;
+    let product = json!([{
+        "sku": "espresso", "name": "Espresso machine", "category": "kitchen",
+        "price_minor": 24_900, "currency": "EUR", "stock": stock,
+    }]);
+    let imported = inventory.post("/internal/products/import", &product).from_service().send().await;
+    let imported: Value = serde_json::from_slice(&imported.body).expect("the import answers");
+    let product_id = imported["product_ids"][0].as_str().expect("one product").to_owned();
+    House { order, inventory, payment, product_id, token, user, gateway: handle }
+}
+
+/// An order service with peers at these addresses.
+pub(crate) async fn spawn_order(user: &str, inventory: &str, payment: &str) -> TestApp {
+    TestApp::spawn::<OrderService>([("USER_URL", user), ("INVENTORY_URL", inventory), ("PAYMENT_URL", payment)])
+        .await
+}
+
+pub(crate) fn url(app: &TestApp) -> String {
+    format!("http://{}", app.address())
+}
+
+/// An address where nobody listens.
+pub(crate) fn nobody() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    format!("http://{}", listener.local_addr().expect("its address"))
+}
+
+/// Registers a user and answers their access token.
+pub(crate) async fn register(user: &TestApp, email: &str) -> String {
+    let password = "a password of some length";
+    let account = json!({ "email": email, "password": password, "name": "Ada" });
+    user.post("/api/users/register", &account).send().await.json(201);
+    let login = user.post("/api/users/login", &json!({ "email": email, "password": password })).send().await;
+    login.json(200)["access_token"].as_str().expect("a token").to_owned()
+}
+
+impl House {
+    /// Where the user service is.
+    pub(crate) fn user_url(&self) -> String {
+        url(&self.user)
+    }
+
+    /// Another user's access token.
+    pub(crate) async fn another_user(&self) -> String {
+        register(&self.user, "bob@example.org").await
+    }
+
+    /// Orders pieces of the product.
+    pub(crate) async fn place(&self, quantity: i64, payment_method: &str) -> Answer {
+        self.place_at(&self.order, quantity, payment_method).await
+    }
+
+    /// Orders at another order service with the same user.
+    pub(crate) async fn place_at(&self, order: &TestApp, quantity: i64, payment_method: &str) -> Answer {
+        let request = json!({
+            "product_id": self.product_id, "quantity": quantity, "payment_method": payment_method,
+        });
+        order.post("/api/orders", &request).from_user(&self.token).send().await
+    }
+
+    /// One of the user's orders.
+    pub(crate) async fn find(&self, order_id: &Value) -> Value {
+        let path = format!("/api/orders/{}", order_id.as_str().expect("an id"));
+        self.order.get(&path).from_user(&self.token).send().await.json(200)
+    }
+}
+
+/// An inventory in front of the house's: it passes the first request on and cuts every connection after.
+pub(crate) struct ForgetfulInventory(std::net::SocketAddr);
+
+impl ForgetfulInventory {
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.0)
+    }
+}
+
+pub(crate) async fn inventory_that_forgets(house: &House) -> ForgetfulInventory {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    let inventory = house.inventory.address();
+    telemetry_core::context::spawn_local(async move {
+        let (mut caller, _) = listener.accept().await.expect("the order service calls");
+        let mut service = tokio::net::TcpStream::connect(inventory).await.expect("the inventory is there");
+        let (mut from_caller, mut to_caller) = caller.split();
+        let (mut from_service, mut to_service) = service.split();
+        let mut request = vec![0; 64 * 1024];
+        let read = from_caller.read(&mut request).await.expect("a request");
+        to_service.write_all(&request[..read]).await.expect("the inventory reads");
+        let read = from_service.read(&mut request).await.expect("an answer");
+        to_caller.write_all(&request[..read]).await.expect("the order service reads");
+        drop(caller);
+        while let Ok((connection, _)) = listener.accept().await {
+            drop(connection);
+        }
+    });
+    ForgetfulInventory(address)
+}
+
+/// Waits until `happened` says so.
+pub(crate) async fn wait_until(what: &str, happened: impl AsyncFn() -> bool) {
+    let start = Instant::now();
+    while !happened().await {
+        assert!(start.elapsed() < PATIENCE, "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
