@@ -42,10 +42,10 @@ async fn every_operation_is_in_the_document() {
         [
             "get /",
             "get /health",
-            "get /internal/payments/{id}",
+            "get /internal/payments/{order_id}",
             "get /ready",
             "post /internal/payments",
-            "post /internal/payments/{id}/refund",
+            "post /internal/payments/{order_id}/refund",
         ]
     );
 }
