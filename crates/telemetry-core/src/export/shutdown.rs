@@ -56,7 +56,8 @@ impl fmt::Display for ShutdownReport {
         write!(f, "telemetry flush {outcome} after {} ms", self.took.as_millis())?;
         let signals =
             [(Signal::Traces, &self.traces), (Signal::Metrics, &self.metrics), (Signal::Logs, &self.logs)];
-        for (signal, report) in signals {
+        // A signal that went to no collector has nothing to tell.
+        for (signal, report) in signals.into_iter().filter(|(_, report)| **report != SignalReport::default()) {
             write!(f, "; {signal}: {} exported", report.exported)?;
             for (count, what) in [(report.failed, "failed"), (report.dropped, "dropped")] {
                 if count > 0 {
