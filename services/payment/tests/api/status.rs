@@ -43,6 +43,7 @@ async fn every_operation_is_in_the_document() {
             "get /",
             "get /health",
             "get /internal/payments/{id}",
+            "get /metrics",
             "get /ready",
             "post /internal/payments",
             "post /internal/payments/{id}/refund",
