@@ -47,7 +47,7 @@ pub struct Options {
     #[arg(long, value_name = "RPS", value_parser = rate)]
     pub load: Option<f64>,
     /// Use these PostgreSQL databases instead of SQLite; {service} stands for user, order, inventory
-    /// and payment [example: postgres://app:secret@localhost/{service}]
+    /// and payment, as in postgres://app:secret@localhost/{service}
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
 }

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use inventory_service::InventoryService;
 use order_service::OrderService;
 use payment_service::PaymentService;
-use payment_service::gateway::{Gateway, GatewayConfig};
+use payment_service::gateway::{self, GatewayConfig};
 use service_kit::Service;
 use telemetry_core::config::Env;
 use user_service::UserService;
@@ -106,14 +106,6 @@ fn run_gateway() -> anyhow::Result<()> {
     let mut env = Env::process();
     let config = GatewayConfig::read(&mut env);
     env.finish()?;
-    actix_web::rt::System::new().block_on(async {
-        let gateway = Gateway::bind(config)?;
-        let handle = gateway.handle();
-        let stop = async {
-            crate::process::terminated().await;
-            handle.stop(true).await;
-        };
-        let (result, ()) = tokio::join!(gateway.run(), stop);
-        Ok(result?)
-    })
+    actix_web::rt::System::new().block_on(gateway::serve(config, crate::process::terminated()))?;
+    Ok(())
 }

@@ -6,7 +6,7 @@
 //! # use service_kit::peer::{Peer, PeerError};
 //! # #[derive(serde::Deserialize)] struct Payment;
 //! async fn find_payment(payments: &Peer, id: &str) -> Result<Payment, PeerError> {
-//!     payments.get("/internal/payments/{id}").parameter(id).send().await
+//!     payments.get("/internal/payments/{order_id}").parameter(id).send().await
 //! }
 //! ```
 

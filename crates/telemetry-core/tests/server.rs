@@ -31,14 +31,14 @@ fn routes(config: &mut web::ServiceConfig) {
             "/slow",
             web::get().to(async || {
                 tokio::time::sleep(Duration::from_secs(60)).await;
-                HttpResponse::Ok()
+                HttpResponse::Ok().finish()
             }),
         )
         .route(
             "/blocking",
             web::get().to(async || {
                 context::blocking(|| telemetry_core::span::set_attribute("from.blocking", true)).await;
-                HttpResponse::Ok()
+                HttpResponse::Ok().finish()
             }),
         );
 }

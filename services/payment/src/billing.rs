@@ -2,9 +2,10 @@
 //!
 //! A payment is written down as pending before the gateway is asked, and with its outcome after. Where
 //! nobody knows the outcome, [`voiding`] sees to it that nothing stays charged; where this process died
-//! in between, [`recovery`] does.
+//! in between, [`recovery`] does. [`refunding`] undoes a payment in whichever state it is.
 
 mod recovery;
+mod refunding;
 mod voiding;
 
 use service_kit::app::Stopping;
@@ -13,9 +14,13 @@ use telemetry_core::{Telemetry, context, span};
 use uuid::Uuid;
 
 use crate::clients::gateway::{Charged, GatewayClient, GatewayError};
-use crate::domain::{DeclineReason, Failure, NewPayment, Payment, PaymentState, TransactionId};
+use crate::domain::{
+    Cancellation, DeclineReason, Failure, NewPayment, Payment, PaymentState, Record, TransactionId,
+};
 use crate::metrics::Metrics;
 use crate::store::{Begun, Payments};
+
+pub(crate) use self::refunding::RefundError;
 
 #[derive(Clone)]
 pub(crate) struct Billing {
@@ -37,24 +42,10 @@ pub(crate) enum ChargeError {
     Refunded,
     #[error("the gateway declined the payment")]
     Declined(DeclineReason),
-    /// The gateway gave no answer to rely on; now, or when the payment was first asked for.
+    /// The gateway gave no answer to rely on, now or when the payment was first asked for; or it was not
+    /// asked, since the order was refunded before.
     #[error("the payment failed: {}", failure.code())]
     Failed { failure: Failure, source: Option<GatewayError> },
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
-
-/// Why no money went back.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RefundError {
-    #[error("there is no such payment")]
-    UnknownPayment,
-    #[error("the payment is being made")]
-    InProgress,
-    #[error("the payment was never captured")]
-    NotCaptured,
-    #[error("the gateway did not refund the payment")]
-    Gateway(#[from] GatewayError),
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
@@ -100,8 +91,14 @@ impl Billing {
         span::set_attribute("payment.method", new.method.as_str());
         let payment = match self.payments.begin(new.clone()).await? {
             Begun::Now(payment) => payment,
-            Begun::Before(payment) if payment.is_same_charge_as(&new) => return answer(payment, None),
-            Begun::Before(_) => return Err(ChargeError::Conflict),
+            Begun::Before(Record::Payment(payment)) if payment.is_same_charge_as(&new) => {
+                return answer(payment, None);
+            }
+            Begun::Before(Record::Payment(_)) => return Err(ChargeError::Conflict),
+            Begun::Before(Record::Cancellation(_)) => {
+                span::set_attribute("payment.status", Cancellation::STATUS);
+                return Err(ChargeError::Failed { failure: Failure::Cancelled, source: None });
+            }
         };
         let (state, error) = match self.gateway.charge(&payment).await {
             Ok(Charged::Captured(transaction_id)) => (PaymentState::Captured(transaction_id), None),
@@ -109,42 +106,26 @@ impl Billing {
             Err(error) => (PaymentState::Failed(error.failure()), Some(error)),
         };
         let settled = self.payments.settle(payment.clone(), state.clone()).await;
+        // Who has settled it otherwise in the meantime, a refund or recovery, voids it as well.
+        let is_ours = settled.as_ref().map_or(true, |settled| settled.state == state);
         if let PaymentState::Failed(failure) = state
             && failure.may_have_charged()
+            && is_ours
         {
-            self.void_later(payment, failure);
+            self.void_later(settled.as_ref().unwrap_or(&payment).clone(), failure);
         }
         let payment = settled?;
         self.metrics.charged(&payment);
         answer(payment, error)
     }
 
-    /// Gives the money of a captured payment back, once. The id is the payment's or its order's.
-    pub(crate) async fn refund(&self, id: Uuid) -> Result<Payment, RefundError> {
-        let payment = self.payments.find(id).await?.ok_or(RefundError::UnknownPayment)?;
-        let transaction_id = match &payment.state {
-            PaymentState::Captured(transaction_id) => transaction_id.clone(),
-            PaymentState::Refunded(_) => {
-                describe(&payment);
-                return Ok(payment);
-            }
-            PaymentState::Pending => return Err(RefundError::InProgress),
-            PaymentState::Declined(_) | PaymentState::Failed(_) | PaymentState::Voided(_) => {
-                return Err(RefundError::NotCaptured);
-            }
-        };
-        self.gateway.refund(&transaction_id, payment.amount.minor()).await?;
-        let payment = self.payments.settle(payment, PaymentState::Refunded(transaction_id)).await?;
-        self.metrics.refunded();
-        describe(&payment);
-        Ok(payment)
-    }
-
-    /// The payment with this id, or of the order with this id.
-    pub(crate) async fn find(&self, id: Uuid) -> Result<Option<Payment>, DatabaseError> {
-        let payment = self.payments.find(id).await?;
-        payment.iter().for_each(describe);
-        Ok(payment)
+    /// What is on record about paying this order.
+    pub(crate) async fn find(&self, order_id: Uuid) -> Result<Option<Record>, DatabaseError> {
+        let record = self.payments.find(order_id).await?;
+        if let Some(Record::Payment(payment)) = &record {
+            describe(payment);
+        }
+        Ok(record)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::Failure;
 
 /// 402: the gateway said no; `reason` tells why.
 pub(crate) const PAYMENT_DECLINED: &str = "payment_declined";
-/// 404: there is no such payment.
+/// 404: nothing is on record about paying this order.
 pub(crate) const PAYMENT_NOT_FOUND: &str = "payment_not_found";
 /// 409: the order has a payment of another amount or method.
 pub(crate) const PAYMENT_CONFLICT: &str = "payment_conflict";
@@ -17,10 +17,8 @@ pub(crate) const PAYMENT_CONFLICT: &str = "payment_conflict";
 pub(crate) const PAYMENT_IN_PROGRESS: &str = "payment_in_progress";
 /// 409: the order's payment was made and went back.
 pub(crate) const PAYMENT_REFUNDED: &str = "payment_refunded";
-/// 409: there is nothing to give back.
-pub(crate) const PAYMENT_NOT_CAPTURED: &str = "payment_not_captured";
-// 502 `gateway_error`, 503 `gateway_unavailable`, 504 `gateway_timeout` and 500 `payment_interrupted`
-// are the codes of `Failure`.
+// 502 `gateway_error`, 503 `gateway_unavailable`, 504 `gateway_timeout`, 500 `payment_interrupted` and
+// 409 `payment_cancelled` are the codes of `Failure`.
 
 impl From<ChargeError> for Problem {
     fn from(error: ChargeError) -> Self {
@@ -30,7 +28,10 @@ impl From<ChargeError> for Problem {
                 PAYMENT_CONFLICT,
                 "This order has a payment of another amount or method.",
             ),
-            ChargeError::InProgress => in_progress(),
+            ChargeError::InProgress => {
+                Self::new(StatusCode::CONFLICT, PAYMENT_IN_PROGRESS, "This order's payment is being made.")
+                    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             ChargeError::Refunded => Self::new(
                 StatusCode::CONFLICT,
                 PAYMENT_REFUNDED,
@@ -40,8 +41,8 @@ impl From<ChargeError> for Problem {
                 Self::new(StatusCode::PAYMENT_REQUIRED, PAYMENT_DECLINED, "The gateway declined the payment.")
                     .with_extension("reason", reason.as_str())
             }
-            ChargeError::Failed { failure, source: Some(source) } => failed(failure).caused_by(source),
-            ChargeError::Failed { failure, source: None } => failed(failure),
+            ChargeError::Failed { failure, source: Some(source) } => not_charged(failure).caused_by(source),
+            ChargeError::Failed { failure, source: None } => not_charged(failure),
             ChargeError::Database(error) => error.into(),
         }
     }
@@ -50,46 +51,38 @@ impl From<ChargeError> for Problem {
 impl From<RefundError> for Problem {
     fn from(error: RefundError) -> Self {
         match error {
-            RefundError::UnknownPayment => payment_not_found(),
-            RefundError::InProgress => in_progress(),
-            RefundError::NotCaptured => Self::new(
-                StatusCode::CONFLICT,
-                PAYMENT_NOT_CAPTURED,
-                "This payment was never captured, so there is nothing to give back.",
-            ),
-            RefundError::Gateway(error) => failed(error.failure()).caused_by(error),
+            RefundError::Gateway(error) => of_failure(
+                error.failure(),
+                "The payment gateway did not confirm that nothing stays charged. Ask again.",
+            )
+            .caused_by(error),
             RefundError::Database(error) => error.into(),
         }
     }
 }
 
 pub(crate) fn payment_not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, PAYMENT_NOT_FOUND, "There is no payment with this id.")
+    Problem::new(StatusCode::NOT_FOUND, PAYMENT_NOT_FOUND, "There is no payment of this order.")
 }
 
-fn in_progress() -> Problem {
-    Problem::new(StatusCode::CONFLICT, PAYMENT_IN_PROGRESS, "This order's payment is being made.")
-        .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+fn not_charged(failure: Failure) -> Problem {
+    let detail = match failure {
+        Failure::GatewayTimeout => "The payment gateway did not answer in time. Nothing stays charged.",
+        Failure::GatewayError => "The payment gateway failed. Nothing stays charged.",
+        Failure::GatewayUnavailable => "The payment gateway cannot be reached. Nothing was charged.",
+        Failure::Interrupted => "The payment was interrupted. Nothing stays charged.",
+        Failure::Cancelled => "The order was refunded before it was charged.",
+    };
+    of_failure(failure, detail)
 }
 
-fn failed(failure: Failure) -> Problem {
+fn of_failure(failure: Failure, detail: &'static str) -> Problem {
     let code = failure.code();
     match failure {
-        Failure::GatewayTimeout => Problem::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            code,
-            "The payment gateway did not answer in time. Nothing stays charged.",
-        ),
-        Failure::GatewayError => {
-            Problem::new(StatusCode::BAD_GATEWAY, code, "The payment gateway failed. Nothing stays charged.")
-        }
-        Failure::GatewayUnavailable => {
-            Problem::unavailable(code, "The payment gateway cannot be reached. Nothing was charged.")
-        }
-        Failure::Interrupted => Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            code,
-            "The payment was interrupted. Nothing stays charged.",
-        ),
+        Failure::GatewayTimeout => Problem::new(StatusCode::GATEWAY_TIMEOUT, code, detail),
+        Failure::GatewayError => Problem::new(StatusCode::BAD_GATEWAY, code, detail),
+        Failure::GatewayUnavailable => Problem::unavailable(code, detail),
+        Failure::Interrupted => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code, detail),
+        Failure::Cancelled => Problem::new(StatusCode::CONFLICT, code, detail),
     }
 }

@@ -57,6 +57,23 @@ impl Default for GatewayConfig {
     }
 }
 
+/// Runs a gateway until `stop` is ready. Says on standard output where it listens.
+///
+/// # Errors
+/// Where the port cannot be had, or the listener or the worker cannot go on.
+pub async fn serve(config: GatewayConfig, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+    let gateway = Gateway::bind(config)?;
+    println!("payment-gateway: listening on http://{}", gateway.address());
+    let handle = gateway.handle();
+    let mut running = std::pin::pin!(gateway.run());
+    tokio::select! {
+        result = &mut running => return result,
+        () = stop => {}
+    }
+    let ((), result) = tokio::join!(handle.stop(true), running);
+    result
+}
+
 /// A gateway that is bound to its port.
 pub struct Gateway {
     server: Server,

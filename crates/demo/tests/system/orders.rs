@@ -146,7 +146,7 @@ async fn goods_are_given_back_when_the_inventory_is_there_again(backend: Backend
     let shop = test.shop.clone();
     let product = shop.last_piece().clone();
     // The order gets its goods and then waits for the slow gateway; meanwhile the inventory goes down.
-    let ordering = tokio::spawn({
+    let ordering = telemetry_core::context::spawn({
         let (shop, product) = (shop.clone(), product.clone());
         async move { shop.order(&product, "card_slow").await }
     });

@@ -53,7 +53,7 @@ impl Billing {
         }
     }
 
-    #[tracing::instrument(name = "recover_payment", skip_all, fields(payment.id = %payment.id))]
+    #[tracing::instrument(name = "recover_payment", skip_all, fields(order.id = %payment.order_id))]
     async fn recover_payment(&self, payment: &Payment) {
         if let Some(asked_in) = &payment.traceparent {
             span::link_to(asked_in);
@@ -69,13 +69,16 @@ impl Billing {
             };
             match payment.state {
                 PaymentState::Failed(failure) if failure.may_have_charged() => {
-                    self.void(&payment, failure).await
+                    self.void(payment, failure).await
                 }
-                _ => Ok(()),
+                _ => Ok(payment),
             }
         };
         match outcome.await {
-            Ok(()) => tracing::warn!(payment.id = %payment.id, "voided an abandoned charge"),
+            Ok(payment) => {
+                super::describe(&payment);
+                tracing::warn!(order.id = %payment.order_id, "voided an abandoned charge");
+            }
             Err(error) => span::record_error(&error, "charge_not_voided"),
         }
     }

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use service_kit::db::DatabaseError;
 use telemetry_core::span;
 use tokio::time::Instant;
 
-use super::Billing;
-use crate::clients::gateway::GatewayError;
+use super::{Billing, RefundError};
 use crate::domain::{Failure, Payment, PaymentState};
 
 /// How long one task keeps trying. A gateway that is away for longer keeps a task for each charge that
@@ -18,32 +16,26 @@ const PERSISTENCE: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// A charge may still be charged.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum VoidError {
-    #[error("the gateway did not void the charge")]
-    Gateway(#[from] GatewayError),
-    #[error("the charge is void, and this is not written down")]
-    Database(#[from] DatabaseError),
-}
-
 impl Billing {
     /// Voids the charge in a background task of the same trace.
     pub(super) fn void_later(&self, payment: Payment, failure: Failure) {
         let billing = self.clone();
         self.telemetry
-            .background("void_charge", async move { billing.void_persistently(&payment, failure).await });
+            .background("void_charge", async move { billing.void_persistently(payment, failure).await });
     }
 
-    async fn void_persistently(&self, payment: &Payment, failure: Failure) {
+    async fn void_persistently(&self, payment: Payment, failure: Failure) {
         let give_up = Instant::now() + PERSISTENCE;
         let mut wait = FIRST_WAIT;
         loop {
-            let Err(error) = self.void(payment, failure).await else { return };
+            let error = match self.void(payment.clone(), failure).await {
+                Ok(payment) => return super::describe(&payment),
+                Err(error) => error,
+            };
             if Instant::now() + wait > give_up || self.stopping.is_requested() {
                 span::record_error(&error, "charge_not_voided");
                 self.metrics.not_voided();
-                tracing::error!(payment.id = %payment.id, "a charge could not be voided; recovery will try again");
+                tracing::error!(order.id = %payment.order_id, "a charge could not be voided; recovery will try again");
                 return;
             }
             tokio::select! {
@@ -55,12 +47,11 @@ impl Billing {
         }
     }
 
-    /// Tries once to void the charge and to write it down.
-    pub(super) async fn void(&self, payment: &Payment, failure: Failure) -> Result<(), VoidError> {
+    /// Tries once to void the charge and to write it down. Gives the payment as it is then.
+    pub(super) async fn void(&self, payment: Payment, failure: Failure) -> Result<Payment, RefundError> {
         self.gateway.void(payment.order_id).await?;
-        let payment = self.payments.settle(payment.clone(), PaymentState::Voided(failure)).await?;
-        super::describe(&payment);
+        let payment = self.payments.settle(payment, PaymentState::Voided(failure)).await?;
         self.metrics.voided();
-        Ok(())
+        Ok(payment)
     }
 }

@@ -33,10 +33,10 @@ pub(crate) struct NewPayment {
 /// A payment that is known here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Payment {
-    /// Its name here.
-    pub(crate) id: Uuid,
-    /// What is paid for, and the reference under which the gateway knows it.
+    /// What is paid for: the key here, and the reference under which the gateway knows it.
     pub(crate) order_id: Uuid,
+    /// What the order's own row calls it.
+    pub(crate) id: Uuid,
     /// Who pays, where the caller said so.
     pub(crate) user_id: Option<String>,
     /// How much.
@@ -77,24 +77,13 @@ pub(crate) enum PaymentState {
     Declined(DeclineReason),
     /// It was not captured as far as anyone knows; see [`Failure::may_have_charged`].
     Failed(Failure),
-    /// It had failed, and now the gateway has confirmed that nothing is charged.
+    /// It had failed, and nothing is charged: the gateway has confirmed it, or was never reached.
     Voided(Failure),
     /// The money went back.
     Refunded(TransactionId),
 }
 
 impl PaymentState {
-    /// The names of the states that this one may follow. Whoever finds a payment in any other state came
-    /// too late, and must not change it.
-    pub(crate) fn may_follow(&self) -> &'static [&'static str] {
-        match self {
-            Self::Pending => &["failed"],
-            Self::Captured(_) | Self::Declined(_) | Self::Failed(_) => &["pending"],
-            Self::Voided(_) => &["failed", "pending"],
-            Self::Refunded(_) => &["captured"],
-        }
-    }
-
     /// Its name, on the wire, in the database and in the telemetry.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
@@ -163,11 +152,18 @@ pub(crate) enum Failure {
     GatewayUnavailable,
     /// This service was cut off before it had written down the gateway's answer.
     Interrupted,
+    /// The order was refunded while the gateway was asked, or before it could be reached.
+    Cancelled,
 }
 
 impl Failure {
-    const ALL: [Self; 4] =
-        [Self::GatewayTimeout, Self::GatewayError, Self::GatewayUnavailable, Self::Interrupted];
+    const ALL: [Self; 5] = [
+        Self::GatewayTimeout,
+        Self::GatewayError,
+        Self::GatewayUnavailable,
+        Self::Interrupted,
+        Self::Cancelled,
+    ];
 
     /// Its stable code.
     pub(crate) fn code(self) -> &'static str {
@@ -176,13 +172,14 @@ impl Failure {
             Self::GatewayError => "gateway_error",
             Self::GatewayUnavailable => "gateway_unavailable",
             Self::Interrupted => "payment_interrupted",
+            Self::Cancelled => "payment_cancelled",
         }
     }
 
     /// Whether the gateway may have taken the money all the same: then the charge must be voided.
     pub(crate) fn may_have_charged(self) -> bool {
         match self {
-            Self::GatewayTimeout | Self::GatewayError | Self::Interrupted => true,
+            Self::GatewayTimeout | Self::GatewayError | Self::Interrupted | Self::Cancelled => true,
             Self::GatewayUnavailable => false,
         }
     }
@@ -279,8 +276,8 @@ mod tests {
     #[test]
     fn only_a_charge_that_never_reached_the_gateway_is_tried_again() {
         let payment = |state| Payment {
-            id: Uuid::now_v7(),
             order_id: Uuid::now_v7(),
+            id: Uuid::now_v7(),
             user_id: None,
             amount: Money::new(1, "EUR".parse().unwrap()).unwrap(),
             method: PaymentMethod::CardOk,

@@ -11,7 +11,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::billing::Billing;
-use crate::domain::{Currency, InvalidMoney, Money, NewPayment, Payment, PaymentMethod, TransactionId};
+use crate::domain::{
+    Cancellation, Currency, InvalidMoney, Money, NewPayment, Payment, PaymentMethod, Record, TransactionId,
+};
 use crate::error;
 
 #[derive(Deserialize, ToSchema)]
@@ -49,7 +51,7 @@ impl ChargeRequest {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct CapturedPayment {
+pub(super) struct ChargeResponse {
     payment_id: Uuid,
     /// The gateway's name for the charge.
     transaction_id: String,
@@ -58,21 +60,39 @@ pub(super) struct CapturedPayment {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct RefundedPayment {
-    payment_id: Uuid,
-    /// Always `refunded`.
+pub(super) struct RefundResponse {
+    /// Absent where the order has no payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<Uuid>,
+    order_id: Uuid,
+    /// How it came that nothing is charged: `refunded`, `voided`, `declined` or `cancelled`.
+    #[schema(example = "refunded")]
     status: &'static str,
 }
 
+impl From<Record> for RefundResponse {
+    fn from(record: Record) -> Self {
+        match record {
+            Record::Payment(Payment { id, order_id, state, .. }) => {
+                Self { payment_id: Some(id), order_id, status: state.as_str() }
+            }
+            Record::Cancellation(Cancellation { order_id, .. }) => {
+                Self { payment_id: None, order_id, status: Cancellation::STATUS }
+            }
+        }
+    }
+}
+
+/// An order that was refunded before it was charged has `cancelled` and no more than the times.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PaymentResponse {
-    payment_id: Uuid,
+    payment_id: Option<Uuid>,
     order_id: Uuid,
     user_id: Option<String>,
-    amount_minor: i64,
-    currency: String,
-    payment_method: &'static str,
-    /// `pending`, `captured`, `declined`, `failed`, `voided` or `refunded`.
+    amount_minor: Option<i64>,
+    currency: Option<String>,
+    payment_method: Option<&'static str>,
+    /// `pending`, `captured`, `declined`, `failed`, `voided`, `refunded` or `cancelled`.
     #[schema(example = "captured")]
     status: &'static str,
     /// The gateway's name for the charge, where it was captured.
@@ -83,20 +103,35 @@ pub(super) struct PaymentResponse {
     updated_at: DateTime<Utc>,
 }
 
-impl From<Payment> for PaymentResponse {
-    fn from(payment: Payment) -> Self {
-        Self {
-            payment_id: payment.id,
-            order_id: payment.order_id,
-            user_id: payment.user_id,
-            amount_minor: payment.amount.minor(),
-            currency: payment.amount.currency().as_str().to_owned(),
-            payment_method: payment.method.as_str(),
-            status: payment.state.as_str(),
-            transaction_id: payment.state.transaction_id().map(TransactionId::as_str).map(str::to_owned),
-            failure_code: payment.state.failure_code().map(str::to_owned),
-            created_at: payment.created_at,
-            updated_at: payment.updated_at,
+impl From<Record> for PaymentResponse {
+    fn from(record: Record) -> Self {
+        match record {
+            Record::Payment(payment) => Self {
+                payment_id: Some(payment.id),
+                order_id: payment.order_id,
+                user_id: payment.user_id,
+                amount_minor: Some(payment.amount.minor()),
+                currency: Some(payment.amount.currency().as_str().to_owned()),
+                payment_method: Some(payment.method.as_str()),
+                status: payment.state.as_str(),
+                transaction_id: payment.state.transaction_id().map(TransactionId::as_str).map(str::to_owned),
+                failure_code: payment.state.failure_code().map(str::to_owned),
+                created_at: payment.created_at,
+                updated_at: payment.updated_at,
+            },
+            Record::Cancellation(cancellation) => Self {
+                payment_id: None,
+                order_id: cancellation.order_id,
+                user_id: None,
+                amount_minor: None,
+                currency: None,
+                payment_method: None,
+                status: Cancellation::STATUS,
+                transaction_id: None,
+                failure_code: None,
+                created_at: cancellation.at,
+                updated_at: cancellation.at,
+            },
         }
     }
 }
@@ -106,9 +141,13 @@ impl From<Payment> for PaymentResponse {
     tag = "internal",
     request_body = ChargeRequest,
     responses(
-        (status = 201, body = CapturedPayment),
+        (status = 201, body = ChargeResponse),
         (status = 402, description = "`payment_declined`; `reason` tells why"),
-        (status = 409, description = "`payment_conflict`, `payment_in_progress` or `payment_refunded`"),
+        (
+            status = 409,
+            description = "`payment_conflict`, `payment_in_progress`, `payment_refunded` or \
+                           `payment_cancelled`: the order was refunded before it was charged",
+        ),
         (status = 422, description = "`validation_failed`"),
         (status = 500, description = "`payment_interrupted`; nothing stays charged"),
         (status = 502, description = "`gateway_error`; nothing stays charged"),
@@ -125,53 +164,52 @@ pub(super) async fn charge_order(
 ) -> Result<HttpResponse, Problem> {
     let payment = request.parse(caller)?;
     let captured = billing.charge(payment).await?;
-    Ok(HttpResponse::Created().json(CapturedPayment {
+    Ok(HttpResponse::Created().json(ChargeResponse {
         payment_id: captured.payment_id,
         transaction_id: captured.transaction_id.as_str().to_owned(),
         status: "captured",
     }))
 }
 
-/// Tells about a payment.
+/// Tells about an order's payment.
 #[utoipa::path(
     tag = "internal",
-    params(("id" = Uuid, Path, description = "The payment's id, or its order's")),
+    params(("order_id" = Uuid, Path, description = "What is paid for")),
     responses(
         (status = 200, body = PaymentResponse),
         (status = 404, description = "`payment_not_found`"),
     ),
     security(("service_token" = [])),
 )]
-#[get("/payments/{id}")]
+#[get("/payments/{order_id}")]
 pub(super) async fn find_payment(
     _caller: ServiceCaller,
     billing: web::Data<Billing>,
-    id: web::Path<Uuid>,
+    order_id: web::Path<Uuid>,
 ) -> Result<web::Json<PaymentResponse>, Problem> {
-    let payment = billing.find(id.into_inner()).await?;
-    Ok(web::Json(payment.ok_or_else(error::payment_not_found)?.into()))
+    let record = billing.find(order_id.into_inner()).await?;
+    Ok(web::Json(record.ok_or_else(error::payment_not_found)?.into()))
 }
 
-/// Gives the money of a captured payment back. May be repeated; the money goes back once.
+/// Sees to it that nothing stays charged for an order, whatever is known of its payment. May be repeated;
+/// money goes back once. An order that has no payment gets none from now on.
 #[utoipa::path(
     tag = "internal",
-    params(("id" = Uuid, Path, description = "The payment's id, or its order's")),
+    params(("order_id" = Uuid, Path, description = "What is not to be paid for")),
     responses(
-        (status = 200, body = RefundedPayment),
-        (status = 404, description = "`payment_not_found`"),
-        (status = 409, description = "`payment_not_captured` or `payment_in_progress`"),
+        (status = 200, body = RefundResponse),
         (status = 502, description = "`gateway_error`; ask again"),
         (status = 503, description = "`gateway_unavailable`; ask again"),
         (status = 504, description = "`gateway_timeout`; ask again"),
     ),
     security(("service_token" = [])),
 )]
-#[post("/payments/{id}/refund")]
+#[post("/payments/{order_id}/refund")]
 pub(super) async fn refund_payment(
     _caller: ServiceCaller,
     billing: web::Data<Billing>,
-    id: web::Path<Uuid>,
-) -> Result<web::Json<RefundedPayment>, Problem> {
-    let payment = billing.refund(id.into_inner()).await?;
-    Ok(web::Json(RefundedPayment { payment_id: payment.id, status: payment.state.as_str() }))
+    order_id: web::Path<Uuid>,
+) -> Result<web::Json<RefundResponse>, Problem> {
+    let record = billing.refund(order_id.into_inner()).await?;
+    Ok(web::Json(record.into()))
 }

@@ -1,4 +1,7 @@
 //! Payments in the database.
+//!
+//! Who writes has read before, and writes only where the row is still as it was read: of two that settle
+//! a payment at once, one does, and the other gets to know what became of it.
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use diesel::prelude::*;
@@ -8,7 +11,7 @@ use uuid::Uuid;
 
 use super::rows::PaymentRow;
 use super::schema::payments;
-use crate::domain::{Failure, NewPayment, Payment, PaymentState, TransactionId};
+use crate::domain::{Cancellation, Failure, NewPayment, Payment, PaymentState, Record, TransactionId};
 
 #[derive(Clone)]
 pub(crate) struct Payments {
@@ -20,8 +23,8 @@ pub(crate) struct Payments {
 pub(crate) enum Begun {
     /// It is written down as pending, and the gateway may be asked.
     Now(Payment),
-    /// The order has a payment already, of whatever content.
-    Before(Payment),
+    /// There is a record of the order already, of whatever content.
+    Before(Record),
 }
 
 impl Payments {
@@ -35,21 +38,25 @@ impl Payments {
         self.database
             .write(move |connection| {
                 let payment = pending(new.clone());
-                if insert(connection, &payment)? {
+                if insert(connection, PaymentRow::from(&payment))? {
                     return Ok(Begun::Now(payment));
                 }
-                let known = find_by_order(connection, payment.order_id)?;
+                let known = match find_row(connection, new.order_id)?.try_into().map_err(QueryError::from)? {
+                    Record::Payment(known) => known,
+                    cancellation => return Ok(Begun::Before(cancellation)),
+                };
+                let again = Payment { id: known.id, created_at: known.created_at, ..payment };
                 let may_begin = known.is_same_charge_as(&new) && known.may_be_tried_again();
-                if may_begin && reopen(connection, &known, &payment)? {
-                    return Ok(Begun::Now(Payment { id: known.id, created_at: known.created_at, ..payment }));
+                if may_begin && update(connection, &known, &again)? {
+                    return Ok(Begun::Now(again));
                 }
-                Ok(Begun::Before(known))
+                Ok(Begun::Before(Record::Payment(known)))
             })
             .await
     }
 
-    /// Writes down what became of a payment, unless it is in a state that this one may not follow. Gives
-    /// the payment as it is now, in whichever state.
+    /// Writes down what became of a payment, unless it has changed since it was read. Gives the payment as
+    /// it is now, in whichever state.
     pub(crate) async fn settle(
         &self,
         payment: Payment,
@@ -57,27 +64,41 @@ impl Payments {
     ) -> Result<Payment, DatabaseError> {
         self.database
             .write(move |connection| {
-                let settled = Payment { state, updated_at: now(), ..payment };
-                if update_state(connection, &settled)? {
+                let settled = Payment { state, updated_at: now(), ..payment.clone() };
+                if update(connection, &payment, &settled)? {
                     return Ok(settled);
                 }
-                find_by_order(connection, settled.order_id)
+                Ok(find_row(connection, payment.order_id)?.try_into().map_err(QueryError::from)?)
             })
             .await
     }
 
-    /// The payment with this id, or of the order with this id: who was not told of a payment knows only
-    /// the order.
-    pub(crate) async fn find(&self, id: Uuid) -> Result<Option<Payment>, DatabaseError> {
+    /// The order's record. Where there is none, one is made: then no payment of this order can begin.
+    pub(crate) async fn find_or_cancel(&self, order_id: Uuid) -> Result<Record, DatabaseError> {
+        self.database
+            .write(move |connection| {
+                let row = match find_row(connection, order_id).optional()? {
+                    Some(row) => row,
+                    None => {
+                        let cancellation = Cancellation { order_id, at: now() };
+                        if insert(connection, PaymentRow::from(&cancellation))? {
+                            return Ok(Record::Cancellation(cancellation));
+                        }
+                        // Its payment has begun in the meantime.
+                        find_row(connection, order_id)?
+                    }
+                };
+                Ok(row.try_into().map_err(QueryError::from)?)
+            })
+            .await
+    }
+
+    /// The order's record.
+    pub(crate) async fn find(&self, order_id: Uuid) -> Result<Option<Record>, DatabaseError> {
         self.database
             .read(move |connection| {
-                let id = id.to_string();
-                let found: Option<PaymentRow> = payments::table
-                    .filter(payments::id.eq(id.clone()).or(payments::order_id.eq(id)))
-                    .select(PaymentRow::as_select())
-                    .first(connection)
-                    .optional()?;
-                Ok(found.map(Payment::try_from).transpose().map_err(QueryError::from)?)
+                let row = find_row(connection, order_id).optional()?;
+                Ok(row.map(Record::try_from).transpose().map_err(QueryError::from)?)
             })
             .await
     }
@@ -111,8 +132,8 @@ impl Payments {
 fn pending(new: NewPayment) -> Payment {
     let now = now();
     Payment {
-        id: Uuid::now_v7(),
         order_id: new.order_id,
+        id: Uuid::now_v7(),
         user_id: new.user_id,
         amount: new.amount,
         method: new.method,
@@ -123,9 +144,8 @@ fn pending(new: NewPayment) -> Payment {
     }
 }
 
-/// Whether the payment was inserted: it is not where its order has one.
-fn insert(connection: &mut Connection, payment: &Payment) -> Result<bool, QueryError> {
-    let row = PaymentRow::from(payment);
+/// Whether the row was inserted: it is not where its order has one.
+fn insert(connection: &mut Connection, row: PaymentRow) -> Result<bool, QueryError> {
     let insert =
         diesel::insert_into(payments::table).values(row).on_conflict(payments::order_id).do_nothing();
     // The same text for both, but diesel writes ON CONFLICT only for a database that it knows.
@@ -136,46 +156,27 @@ fn insert(connection: &mut Connection, payment: &Payment) -> Result<bool, QueryE
     Ok(inserted == 1)
 }
 
-fn find_by_order(connection: &mut Connection, order_id: Uuid) -> Result<Payment, DatabaseError> {
-    let row: PaymentRow = payments::table
-        .filter(payments::order_id.eq(order_id.to_string()))
-        .select(PaymentRow::as_select())
-        .first(connection)?;
-    Ok(Payment::try_from(row).map_err(QueryError::from)?)
+fn find_row(connection: &mut Connection, order_id: Uuid) -> Result<PaymentRow, QueryError> {
+    payments::table.find(order_id.to_string()).select(PaymentRow::as_select()).first(connection)
 }
 
-/// Whether the payment's state was written: it is not where it may not follow the one that is there.
-fn update_state(connection: &mut Connection, payment: &Payment) -> Result<bool, QueryError> {
-    let in_time = payments::table
-        .filter(payments::id.eq(payment.id.to_string()))
-        .filter(payments::status.eq_any(payment.state.may_follow()));
-    let updated = diesel::update(in_time)
+/// Whether the payment was changed: it is not where it is no longer as `known`.
+fn update(connection: &mut Connection, known: &Payment, changed: &Payment) -> Result<bool, QueryError> {
+    let unchanged = payments::table
+        .find(known.order_id.to_string())
+        .filter(payments::status.eq(known.state.as_str()))
+        .filter(payments::updated_at.eq(known.updated_at.naive_utc()));
+    let updated = diesel::update(unchanged)
         .set((
-            payments::status.eq(payment.state.as_str()),
-            payments::transaction_id.eq(payment.state.transaction_id().map(TransactionId::as_str)),
-            payments::failure_code.eq(payment.state.failure_code()),
-            payments::updated_at.eq(payment.updated_at.naive_utc()),
+            payments::user_id.eq(&changed.user_id),
+            payments::status.eq(changed.state.as_str()),
+            payments::transaction_id.eq(changed.state.transaction_id().map(TransactionId::as_str)),
+            payments::failure_code.eq(changed.state.failure_code()),
+            payments::traceparent.eq(&changed.traceparent),
+            payments::updated_at.eq(changed.updated_at.naive_utc()),
         ))
         .execute(connection)?;
     Ok(updated == 1)
-}
-
-/// Makes a failed payment pending again. Whether it did: another request may have been faster.
-fn reopen(connection: &mut Connection, known: &Payment, again: &Payment) -> Result<bool, QueryError> {
-    let unchanged = payments::table
-        .filter(payments::id.eq(known.id.to_string()))
-        .filter(payments::status.eq(known.state.as_str()))
-        .filter(payments::updated_at.eq(known.updated_at.naive_utc()));
-    let reopened = diesel::update(unchanged)
-        .set((
-            payments::status.eq(again.state.as_str()),
-            payments::failure_code.eq(again.state.failure_code()),
-            payments::user_id.eq(&again.user_id),
-            payments::traceparent.eq(&again.traceparent),
-            payments::updated_at.eq(again.updated_at.naive_utc()),
-        ))
-        .execute(connection)?;
-    Ok(reopened == 1)
 }
 
 /// The current time as both databases keep it: PostgreSQL has no nanoseconds.

@@ -1,21 +1,23 @@
 //! Rows, and the domain types they stand for.
 
+use std::str::FromStr;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use service_kit::db::MultiBackend;
 
 use super::schema::payments;
-use crate::domain::{Money, Payment, PaymentState, TransactionId};
+use crate::domain::{Cancellation, Money, Payment, PaymentState, Record, TransactionId};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = payments, check_for_backend(MultiBackend))]
 pub(super) struct PaymentRow {
-    id: String,
     order_id: String,
+    payment_id: Option<String>,
     user_id: Option<String>,
-    amount_minor: i64,
-    currency: String,
-    payment_method: String,
+    amount_minor: Option<i64>,
+    currency: Option<String>,
+    payment_method: Option<String>,
     status: String,
     transaction_id: Option<String>,
     failure_code: Option<String>,
@@ -38,12 +40,12 @@ impl From<ForeignRow> for diesel::result::Error {
 impl From<&Payment> for PaymentRow {
     fn from(payment: &Payment) -> Self {
         Self {
-            id: payment.id.to_string(),
             order_id: payment.order_id.to_string(),
+            payment_id: Some(payment.id.to_string()),
             user_id: payment.user_id.clone(),
-            amount_minor: payment.amount.minor(),
-            currency: payment.amount.currency().as_str().to_owned(),
-            payment_method: payment.method.as_str().to_owned(),
+            amount_minor: Some(payment.amount.minor()),
+            currency: Some(payment.amount.currency().as_str().to_owned()),
+            payment_method: Some(payment.method.as_str().to_owned()),
             status: payment.state.as_str().to_owned(),
             transaction_id: payment.state.transaction_id().map(TransactionId::as_str).map(str::to_owned),
             failure_code: payment.state.failure_code().map(str::to_owned),
@@ -54,19 +56,51 @@ impl From<&Payment> for PaymentRow {
     }
 }
 
+impl From<&Cancellation> for PaymentRow {
+    fn from(cancellation: &Cancellation) -> Self {
+        let at = cancellation.at.naive_utc();
+        Self {
+            order_id: cancellation.order_id.to_string(),
+            payment_id: None,
+            user_id: None,
+            amount_minor: None,
+            currency: None,
+            payment_method: None,
+            status: Cancellation::STATUS.to_owned(),
+            transaction_id: None,
+            failure_code: None,
+            traceparent: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
+impl TryFrom<PaymentRow> for Record {
+    type Error = ForeignRow;
+
+    fn try_from(row: PaymentRow) -> Result<Self, ForeignRow> {
+        if row.status == Cancellation::STATUS {
+            let order_id = parse("payments.order_id", Some(&row.order_id))?;
+            return Ok(Self::Cancellation(Cancellation { order_id, at: row.created_at.and_utc() }));
+        }
+        row.try_into().map(Self::Payment)
+    }
+}
+
 impl TryFrom<PaymentRow> for Payment {
     type Error = ForeignRow;
 
     fn try_from(row: PaymentRow) -> Result<Self, ForeignRow> {
-        let currency = row.currency.parse().map_err(|_| ForeignRow("payments.currency"))?;
+        let currency = parse("payments.currency", row.currency.as_deref())?;
+        let amount = row.amount_minor.and_then(|minor| Money::new(minor, currency).ok());
         let (transaction_id, failure_code) = (row.transaction_id.as_deref(), row.failure_code.as_deref());
         Ok(Self {
-            id: row.id.parse().map_err(|_| ForeignRow("payments.id"))?,
-            order_id: row.order_id.parse().map_err(|_| ForeignRow("payments.order_id"))?,
+            id: parse("payments.payment_id", row.payment_id.as_deref())?,
+            order_id: parse("payments.order_id", Some(&row.order_id))?,
             user_id: row.user_id,
-            amount: Money::new(row.amount_minor, currency)
-                .map_err(|_| ForeignRow("payments.amount_minor"))?,
-            method: row.payment_method.parse().map_err(|_| ForeignRow("payments.payment_method"))?,
+            amount: amount.ok_or(ForeignRow("payments.amount_minor"))?,
+            method: parse("payments.payment_method", row.payment_method.as_deref())?,
             state: PaymentState::from_parts(&row.status, transaction_id, failure_code)
                 .map_err(|_| ForeignRow("payments.status"))?,
             traceparent: row.traceparent,
@@ -74,4 +108,8 @@ impl TryFrom<PaymentRow> for Payment {
             updated_at: row.updated_at.and_utc(),
         })
     }
+}
+
+fn parse<T: FromStr>(column: &'static str, text: Option<&str>) -> Result<T, ForeignRow> {
+    text.and_then(|text| text.parse().ok()).ok_or(ForeignRow(column))
 }

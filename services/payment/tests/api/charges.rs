@@ -22,7 +22,7 @@ async fn a_good_card_is_captured() {
     assert_eq!(captured["status"], "captured");
     assert_eq!(house.gateway.status_of(order_id).await, "captured");
 
-    let payment = find(&house.app, captured["payment_id"].as_str().unwrap()).await;
+    let payment = find(&house.app, order_id).await;
     assert_eq!(payment["transaction_id"], captured["transaction_id"]);
     let expected = json!({
         "payment_id": captured["payment_id"],
@@ -39,6 +39,14 @@ async fn a_good_card_is_captured() {
     });
     assert_eq!(payment, expected);
     assert!(payment["created_at"].as_str() < payment["updated_at"].as_str(), "{payment}");
+}
+
+#[actix_web::test]
+async fn a_payment_that_nobody_asked_for_is_not_found() {
+    let house = spawn_house().await;
+    let path = format!("/internal/payments/{}", Uuid::now_v7());
+    let answer = house.app.get(&path).from_service().send().await;
+    answer.assert_problem(404, "payment_not_found");
 }
 
 #[actix_web::test]
@@ -115,6 +123,8 @@ async fn a_gateway_that_is_away_charges_nothing_and_the_same_may_be_asked_again(
     );
 
     let gateway = RunningGateway::start(port, Duration::ZERO);
+    charge(&app, order_id, "card_declined").await.assert_problem(409, "payment_conflict");
+    assert_eq!(gateway.status_of(order_id).await, "unknown");
     let captured = charge(&app, order_id, "card_ok").await.json(201);
     assert_eq!(captured["payment_id"], failed["payment_id"]);
     assert_eq!(gateway.status_of(order_id).await, "captured");

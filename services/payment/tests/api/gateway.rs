@@ -1,6 +1,7 @@
 //! The stand-in gateway by itself.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -102,13 +103,30 @@ fn the_gateways_process_says_where_it_listens_and_ends_when_asked() {
 }
 
 #[test]
-fn every_mistake_of_the_gateways_configuration_is_told() {
+fn every_mistake_of_the_gateways_configuration_is_told_in_one_message() {
     let output = Command::new(env!("CARGO_BIN_EXE_payment-gateway"))
         .env_clear()
         .envs([("PORT", "http"), ("GATEWAY_SLOW_MS", "slow")])
         .output()
         .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "payment-gateway: the configuration has 2 mistakes\n  \
+         GATEWAY_SLOW_MS=slow: expected milliseconds, 0 to 600000\n  \
+         PORT=http: expected a port, 0 to 65535\n"
+    );
+}
+
+#[test]
+fn a_gateway_whose_port_is_taken_says_so() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_payment-gateway"))
+        .env_clear()
+        .env("PORT", taken.local_addr().unwrap().port().to_string())
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success());
-    assert!(message.contains("PORT=http") && message.contains("GATEWAY_SLOW_MS=slow"), "{message}");
+    assert!(message.starts_with("payment-gateway: Address already in use"), "{message}");
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::ServerHandle;
 use payment_service::PaymentService;
 use payment_service::gateway::{Gateway, GatewayConfig};
+use reqwest::Method;
 use reqwest_middleware::ClientWithMiddleware;
 use serde_json::{Value, json};
 use service_kit::testing::{Answer, TestApp};
@@ -13,7 +14,7 @@ use telemetry_core::testing::TestTelemetry;
 use uuid::Uuid;
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The service and its gateway.
 pub(crate) struct House {
@@ -46,13 +47,14 @@ pub(crate) async fn charge(app: &TestApp, order_id: Uuid, payment_method: &str) 
     app.post("/internal/payments", &charge_request(order_id, payment_method)).from_service().send().await
 }
 
-/// The payment with this id, or of the order with this id.
-pub(crate) async fn find(app: &TestApp, id: impl std::fmt::Display) -> Value {
-    app.get(&format!("/internal/payments/{id}")).from_service().send().await.json(200)
+pub(crate) async fn find(app: &TestApp, order_id: Uuid) -> Value {
+    app.get(&format!("/internal/payments/{order_id}")).from_service().send().await.json(200)
 }
 
-pub(crate) async fn refund(app: &TestApp, id: impl std::fmt::Display) -> Answer {
-    app.post(&format!("/internal/payments/{id}/refund"), &json!({})).from_service().send().await
+/// Without a body, as the order service asks for it.
+pub(crate) async fn refund(app: &TestApp, order_id: Uuid) -> Answer {
+    let path = format!("/internal/payments/{order_id}/refund");
+    app.request(Method::POST, &path).from_service().send().await
 }
 
 /// The order's payment, once it has this status.

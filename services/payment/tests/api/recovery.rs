@@ -37,11 +37,11 @@ fn insert(
     failure_code: Option<&str>,
     age: TimeDelta,
 ) {
-    let (id, since) = (Uuid::now_v7(), (Utc::now() - age).format("%Y-%m-%d %H:%M:%S"));
+    let (payment_id, since) = (Uuid::now_v7(), (Utc::now() - age).format("%Y-%m-%d %H:%M:%S"));
     let failure_code = failure_code.map_or("NULL".to_owned(), |code| format!("'{code}'"));
     let sql = format!(
-        "INSERT INTO payments (id, order_id, amount_minor, currency, payment_method, status, failure_code, \
-         traceparent, created_at, updated_at) VALUES ('{id}', '{order_id}', 1999, 'EUR', 'card_ok', '{status}', \
+        "INSERT INTO payments (order_id, payment_id, amount_minor, currency, payment_method, status, failure_code, \
+         traceparent, created_at, updated_at) VALUES ('{order_id}', '{payment_id}', 1999, 'EUR', 'card_ok', '{status}', \
          {failure_code}, '00-{TRACE_ID}-00f067aa0ba902b7-01', '{since}', '{since}')"
     );
     diesel::sql_query(sql).execute(connection).unwrap();
@@ -83,7 +83,8 @@ async fn abandoned_charges_are_voided_in_a_trace_that_links_to_theirs() {
     let app = App::build(settings, &telemetry).await.unwrap();
     let stopper = app.stopper();
     telemetry_core::context::spawn_local(app.run());
-    wait_until("recovery", async || telemetry.trees().len() >= 2).await;
+    let recoveries = || telemetry.spans().into_iter().filter(|span| span.name == "recover_payment");
+    wait_until("recovery", async || recoveries().count() == 2).await;
 
     let void = span("POST /charges/{reference}/void", SpanKind::Client);
     let update = span("UPDATE payments", SpanKind::Client);
@@ -96,7 +97,7 @@ async fn abandoned_charges_are_voided_in_a_trace_that_links_to_theirs() {
             span("recover_payment", SpanKind::Internal).child(update.clone()).child(void).child(update),
         ]
     );
-    for recovery in telemetry.spans().iter().filter(|span| span.name == "recover_payment") {
+    for recovery in recoveries() {
         assert_eq!(recovery.links[0].span_context.trace_id().to_string(), TRACE_ID);
         assert_ne!(recovery.span_context.trace_id().to_string(), TRACE_ID);
     }

@@ -42,11 +42,11 @@ async fn every_operation_is_in_the_document() {
         [
             "get /",
             "get /health",
-            "get /internal/payments/{id}",
+            "get /internal/payments/{order_id}",
             "get /metrics",
             "get /ready",
             "post /internal/payments",
-            "post /internal/payments/{id}/refund",
+            "post /internal/payments/{order_id}/refund",
         ]
     );
 }

@@ -7,7 +7,7 @@ use telemetry_core::opentelemetry::trace::{SpanKind, Status};
 use telemetry_core::testing::{SpanTree, span};
 use uuid::Uuid;
 
-use crate::harness::{charge, refund, spawn_app, spawn_house, spawn_house_with, wait_for_status};
+use crate::harness::{charge, refund, spawn_app, spawn_house, spawn_house_with, wait_for_status, wait_until};
 use crate::scripted::{ScriptedGateway, json_answer};
 
 /// The tree without what the server's, the client's and the database's own tests look at.
@@ -149,6 +149,11 @@ async fn a_replayed_charge_asks_only_the_database() {
     );
 }
 
+fn refund_server(status: &str) -> SpanTree {
+    span("POST /internal/payments/{order_id}/refund", SpanKind::Server)
+        .attribute("payment.status", status.to_owned())
+}
+
 #[actix_web::test]
 async fn a_refund_is_two_statements_around_one_call() {
     let house = spawn_house().await;
@@ -157,13 +162,75 @@ async fn a_refund_is_two_statements_around_one_call() {
     refund(&house.app, order_id).await.json(200);
     assert_eq!(
         outline(&house.app.traces(2).await[1]),
-        span("POST /internal/payments/{id}/refund", SpanKind::Server)
+        refund_server("refunded")
             .attribute("payment.method", "card_ok")
-            .attribute("payment.status", "refunded")
             .attribute("payment.transaction_id", captured["transaction_id"].as_str().unwrap().to_owned())
             .child(query("SELECT payments"))
             .child(gateway_call("/refunds"))
             .child(query("UPDATE payments"))
+    );
+}
+
+#[actix_web::test]
+async fn a_refund_of_a_charge_that_is_being_made_takes_it_and_voids_it() {
+    let house = spawn_house_with(Duration::from_secs(600), "60000").await;
+    let order_id = Uuid::now_v7();
+    let refunding = async {
+        wait_until("the charge", async || house.gateway.status_of(order_id).await == "pending").await;
+        refund(&house.app, order_id).await.json(200);
+        // Cuts the charge off.
+        house.gateway.stop().await;
+    };
+    tokio::join!(charge(&house.app, order_id, "card_slow"), refunding);
+    let traces = house.app.traces(2).await;
+    assert_eq!(
+        outline(&traces[1]),
+        refund_server("voided")
+            .attribute("payment.method", "card_slow")
+            .child(query("SELECT payments"))
+            .child(query("UPDATE payments"))
+            .child(gateway_call("/charges/{reference}/void"))
+            .child(query("UPDATE payments"))
+    );
+    // The charge finds that it is no longer its own, and leaves the voiding to the refund.
+    // (With the gateway away, a task of its own would try for long.)
+    assert!(house.app.telemetry.background_done(Duration::from_secs(1)).await);
+    assert_eq!(
+        outline(&traces[0]),
+        server("card_slow", "voided")
+            .child(query("INSERT payments"))
+            .child(failed(gateway_call("/charges"), "transport", "Connection lost"))
+            .child(query("UPDATE payments"))
+            .child(query("SELECT payments"))
+    );
+}
+
+#[actix_web::test]
+async fn a_refund_of_what_is_not_charged_asks_only_the_database() {
+    let house = spawn_house().await;
+    let (declined, unreached, unknown) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    charge(&house.app, declined, "card_declined").await.json(402);
+    house.gateway.stop().await;
+    charge(&house.app, unreached, "card_ok").await.json(503);
+    for order_id in [declined, unreached, unknown] {
+        refund(&house.app, order_id).await.json(200);
+    }
+    charge(&house.app, unknown, "card_ok").await.json(409);
+    let traces = house.app.traces(6).await;
+    let outlines: Vec<SpanTree> = traces[2..].iter().map(outline).collect();
+    assert_eq!(
+        outlines,
+        [
+            refund_server("declined")
+                .attribute("payment.method", "card_declined")
+                .child(query("SELECT payments")),
+            refund_server("voided")
+                .attribute("payment.method", "card_ok")
+                .child(query("SELECT payments"))
+                .child(query("UPDATE payments")),
+            refund_server("cancelled").child(query("SELECT payments")).child(query("INSERT payments")),
+            server("card_ok", "cancelled").child(query("INSERT payments")).child(query("SELECT payments")),
+        ]
     );
 }
 
