@@ -35,6 +35,8 @@ pub mod code {
     pub const INVALID_SERVICE_TOKEN: &str = "invalid_service_token";
     /// 404: no such path.
     pub const UNKNOWN_PATH: &str = "unknown_path";
+    /// 404: this process makes no metrics.
+    pub const METRICS_DISABLED: &str = "metrics_disabled";
     /// 405: the path exists, not with this method; `Allow` names those it has.
     pub const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
     /// 413: more bytes than this path takes.

@@ -154,7 +154,7 @@ const NOT_HONOURED: [(&str, &str); 11] = [
     ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "to be unset: Zipkin is not supported, OTLP is"),
 ];
 const LENGTH_LIMIT: &str = "to be unset: attribute values are not cut yet";
-const PROMETHEUS: &str = "to be unset: the Prometheus exporter is not supported yet";
+const PROMETHEUS: &str = "to be unset: metrics are fetched from the port that the service serves";
 const CERTIFICATE: &str = "to be unset: certificates of your own are not supported yet";
 
 fn refuse_what_is_not_honoured(env: &mut Env) {

@@ -26,6 +26,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, TracerProviderBuilder
 
 use crate::Config;
 use crate::config::{Exporter, Otlp, Signal};
+use crate::prometheus::PullReader;
 use connection::Connection;
 use counter::Counter;
 use delivery::Delivery;
@@ -46,6 +47,8 @@ pub(crate) struct Providers {
     pub(crate) meter: SdkMeterProvider,
     /// Makes loggers, for the bridge from `tracing`.
     pub(crate) logger: SdkLoggerProvider,
+    /// Reads the metrics on demand, whichever exporters there are; none where there are none.
+    pub(crate) pull: Option<PullReader>,
     pipelines: Arc<Pipelines>,
 }
 
@@ -68,6 +71,7 @@ impl Providers {
             .with_span_limits(config.traces.limits);
         let mut meter = SdkMeterProvider::builder().with_resource(resource.clone());
         let mut logger = SdkLoggerProvider::builder().with_resource(resource.clone());
+        let mut pull = None;
         let mut pipelines = Pipelines::default();
 
         if config.disabled {
@@ -81,6 +85,8 @@ impl Providers {
                     Exporter::Otlp => {
                         tracer.with_span_processor(spans::processor(&config.traces, &mut pipelines)?)
                     }
+                    // `Config::read` refuses it here: Prometheus has no spans.
+                    Exporter::Prometheus => tracer,
                 };
             }
             for exporter in &config.metrics.exporters {
@@ -90,7 +96,14 @@ impl Providers {
                     Exporter::Otlp => {
                         meter.with_reader(metrics::otlp_reader(&config.metrics, &mut pipelines)?)
                     }
+                    // The reader below is all it needs.
+                    Exporter::Prometheus => meter,
                 };
+            }
+            if !config.metrics.exporters.is_empty() {
+                let reader = PullReader::default();
+                meter = meter.with_reader(reader.clone());
+                pull = Some(reader);
             }
             // On the console log records are the subscriber's lines; they need no exporter.
             if config.logs.exporters.contains(&Exporter::Otlp) {
@@ -101,6 +114,7 @@ impl Providers {
             tracer: tracer.build(),
             meter: meter.build(),
             logger: logger.build(),
+            pull,
             pipelines: Arc::new(pipelines),
         })
     }

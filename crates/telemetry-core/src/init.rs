@@ -65,6 +65,7 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         meter: providers.meter.meter(SCOPE),
         propagation: Propagation::new(propagators(config)),
         excluded_paths: PathPatterns::new(config.excluded_urls.iter().cloned()),
+        metrics: providers.pull.clone(),
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,
         background: Background::on_current_runtime(),

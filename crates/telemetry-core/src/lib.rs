@@ -65,6 +65,7 @@
 //! - OpenTelemetry's current [`Context`](opentelemetry::Context) is the one truth about the current
 //!   trace. [`context`] carries it to other tasks and to blocking threads; the raw functions lose it.
 //! - `RUST_LOG` filters log output and nothing else.
+//! - [`prometheus`] gives the metrics to whoever fetches them, beside any exporter.
 //! - Telemetry costs no request: exporters live on threads of their own, queues are bounded, and what
 //!   is dropped is counted.
 //! - [`span`] tells the current span what the application knows.
@@ -75,6 +76,7 @@ pub mod context;
 pub mod db;
 pub mod export;
 pub mod names;
+pub mod prometheus;
 pub mod propagation;
 pub mod server;
 pub mod span;

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::client::{self, ClientTelemetry};
 use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
+use crate::prometheus::PullReader;
 use crate::propagation::Propagation;
 use crate::server::ServerTelemetry;
 
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) propagation: Propagation,
     pub(crate) excluded_paths: PathPatterns,
     pub(crate) exports: Option<Providers>,
+    /// None where no metrics are made.
+    pub(crate) metrics: Option<PullReader>,
     pub(crate) is_enabled: bool,
     pub(crate) background: Background,
 }
@@ -123,6 +126,28 @@ impl Telemetry {
     /// What has been exported and what was lost so far; nothing where telemetry stays in memory.
     pub fn export_health(&self) -> ExportHealth {
         self.inner.exports.as_ref().map(Providers::health).unwrap_or_default()
+    }
+
+    /// All metrics as text for a Prometheus server, of the media type
+    /// [`CONTENT_TYPE`](crate::prometheus::CONTENT_TYPE); [`prometheus`](crate::prometheus) tells its names.
+    ///
+    /// Whichever exporters push metrics besides; `None` with `OTEL_METRICS_EXPORTER=none`, with
+    /// `OTEL_SDK_DISABLED=true`, and after the shutdown. It collects now, on this thread, which takes some
+    /// milliseconds for thousands of series: a handler calls it by [`context::blocking`](crate::context::blocking).
+    ///
+    /// ```
+    /// use telemetry_core::opentelemetry::KeyValue;
+    ///
+    /// # let telemetry = telemetry_core::testing::TestTelemetry::new();
+    /// let orders = telemetry.meter().u64_counter("orders.created").with_unit("{order}").build();
+    /// orders.add(2, &[KeyValue::new("order.type", "standard")]);
+    ///
+    /// let text = telemetry.prometheus().expect("metrics are made");
+    /// let series = r#"orders_created_total{order_type="standard",otel_scope_name="telemetry-core"} 2"#;
+    /// assert!(text.lines().any(|line| line == series));
+    /// ```
+    pub fn prometheus(&self) -> Option<String> {
+        self.inner.metrics.as_ref()?.scrape()
     }
 
     pub(crate) fn propagation(&self) -> &Propagation {

@@ -22,7 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider;
@@ -30,9 +30,8 @@ use opentelemetry::trace::{SpanId, SpanKind, Status, TracerProvider};
 use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
-use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanProcessor};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
@@ -40,6 +39,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use crate::baggage::BaggageAttributes;
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
+use crate::prometheus::PullReader;
 use crate::propagation::{Propagation, TraceContext};
 use crate::subscriber;
 use crate::telemetry::{Background, Inner, Telemetry};
@@ -49,13 +49,13 @@ pub struct TestTelemetry {
     telemetry: Telemetry,
     records: Arc<Records>,
     loggers: SdkLoggerProvider,
-    reader: SharedReader,
+    reader: PullReader,
     // Kept for what they own: the tracer and the meter hold them weakly or not at all.
     _meters: SdkMeterProvider,
 }
 
 impl TestTelemetry {
-    /// Everything sampled, `/health` excluded.
+    /// Everything sampled, `/health` and `/metrics` excluded.
     pub fn new() -> Self {
         Self::with_sampler(Sampler::AlwaysOn)
     }
@@ -68,7 +68,7 @@ impl TestTelemetry {
             .with_span_processor(BaggageAttributes)
             .with_span_processor(Recorder(records.clone()))
             .build();
-        let reader = SharedReader(Arc::new(ManualReader::builder().build()));
+        let reader = PullReader::default();
         let meters = SdkMeterProvider::builder().with_reader(reader.clone()).build();
         let loggers = SdkLoggerProvider::builder().with_log_processor(Recorder(records.clone())).build();
         let telemetry = Telemetry::from_parts(Inner {
@@ -78,8 +78,9 @@ impl TestTelemetry {
                 Box::new(TraceContext::new()),
                 Box::new(opentelemetry_sdk::propagation::BaggagePropagator::new()),
             ]),
-            excluded_paths: PathPatterns::new(["/health"]),
+            excluded_paths: PathPatterns::new(["/health", "/metrics"]),
             exports: None,
+            metrics: Some(reader.clone()),
             is_enabled: true,
             background: Background::on_current_runtime(),
         });
@@ -118,8 +119,7 @@ impl TestTelemetry {
 
     /// Every series of the metrics so far.
     pub fn metrics(&self) -> Vec<Series> {
-        let mut metrics = ResourceMetrics::default();
-        self.reader.0.collect(&mut metrics).expect("a manual reader of a live provider collects");
+        let metrics = self.reader.read().expect("the provider lives as long as this");
         let mut series = Vec::new();
         for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
             let (name, unit) = (metric.name(), metric.unit());
@@ -370,31 +370,5 @@ impl LogProcessor for Recorder {
 
     fn force_flush(&self) -> OTelSdkResult {
         Ok(())
-    }
-}
-
-/// A manual reader that the provider and the test share.
-#[derive(Clone, Debug)]
-struct SharedReader(Arc<ManualReader>);
-
-impl MetricReader for SharedReader {
-    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
-    }
-
-    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
     }
 }

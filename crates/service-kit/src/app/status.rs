@@ -1,9 +1,9 @@
-//! What operators and orchestrators ask every service: who are you, do you live, can you work.
+//! What operators and orchestrators ask every service: who are you, do you live, can you work, how much do you do.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
-use telemetry_core::Telemetry;
+use telemetry_core::{Telemetry, context, prometheus};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -20,7 +20,7 @@ pub(super) struct Identity {
 }
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(greet).service(report_health).service(report_readiness);
+    config.service(greet).service(report_health).service(report_readiness).service(report_metrics);
 }
 
 #[derive(Serialize, ToSchema)]
@@ -92,4 +92,18 @@ async fn report_readiness(
         Problem::unavailable(code::DATABASE_UNAVAILABLE, "The database gives no answer.").caused_by(error)
     })?;
     Ok(HttpResponse::build(StatusCode::OK).json(Readiness { status: "ready" }))
+}
+
+/// Tells every metric, as a Prometheus server reads it.
+#[utoipa::path(tag = "status", responses(
+    (status = 200, body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"),
+    (status = 404, description = "`metrics_disabled`: `OTEL_METRICS_EXPORTER` is `none`, or the SDK is disabled"),
+))]
+#[get("/metrics")]
+async fn report_metrics(telemetry: web::Data<Telemetry>) -> Result<HttpResponse, Problem> {
+    let text = context::blocking(move || telemetry.prometheus()).await.ok_or_else(|| {
+        // An empty success would look like a service without work to whoever watches it.
+        Problem::new(StatusCode::NOT_FOUND, code::METRICS_DISABLED, "This process makes no metrics.")
+    })?;
+    Ok(HttpResponse::Ok().content_type(prometheus::CONTENT_TYPE).body(text))
 }

@@ -10,7 +10,8 @@ use super::{Env, Exporter, Otlp, Signal};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// `OTEL_METRICS_EXPORTER`: `otlp`, `console`, both, or `none`; by default `console` in development, `otlp` elsewhere.
+    /// `OTEL_METRICS_EXPORTER`: `otlp`, `console`, `prometheus`, several of them, or `none`; by default `console` in
+    /// development, `otlp` elsewhere. With `none` no metrics are made, so there are none to fetch either.
     pub exporters: Vec<Exporter>,
     /// `OTEL_METRIC_EXPORT_INTERVAL`, default 5000 ms (the specification's minute is long to wait for the first number).
     pub interval: Duration,

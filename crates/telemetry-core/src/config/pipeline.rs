@@ -46,17 +46,25 @@ pub enum Exporter {
     Otlp,
     /// To standard output, for people.
     Console,
+    /// Metrics only: to nowhere, but fetched by [`Telemetry::prometheus`](crate::Telemetry::prometheus), as they
+    /// are beside any other exporter.
+    Prometheus,
 }
 
 impl Exporter {
     /// `OTEL_{TRACES,METRICS,LOGS}_EXPORTER`; by default the console in development and OTLP elsewhere.
     pub(super) fn read(signal: Signal, development: bool, env: &mut Env) -> Vec<Self> {
         let default = if development { Self::Console } else { Self::Otlp };
-        let expected = match signal {
-            Signal::Metrics => "otlp, console, several of them, or none (prometheus is not supported yet)",
-            Signal::Traces | Signal::Logs => "otlp, console, several of them, or none",
+        let (expected, takes_prometheus) = match signal {
+            Signal::Metrics => ("otlp, console, prometheus, several of them, or none", true),
+            Signal::Traces | Signal::Logs => ("otlp, console, several of them, or none", false),
         };
-        env.list(&signal.variable("OTEL_", "_EXPORTER"), vec![default], expected)
+        let variable = signal.variable("OTEL_", "_EXPORTER");
+        let exporters = env.list(&variable, vec![default], expected);
+        if !takes_prometheus && exporters.contains(&Self::Prometheus) {
+            env.reject(&variable, "prometheus", expected);
+        }
+        exporters
     }
 }
 
@@ -67,6 +75,7 @@ impl FromStr for Exporter {
         match text.to_ascii_lowercase().as_str() {
             "otlp" => Ok(Self::Otlp),
             "console" => Ok(Self::Console),
+            "prometheus" => Ok(Self::Prometheus),
             _ => Err(()),
         }
     }
@@ -77,6 +86,7 @@ impl fmt::Display for Exporter {
         f.write_str(match self {
             Self::Otlp => "otlp",
             Self::Console => "console",
+            Self::Prometheus => "prometheus",
         })
     }
 }

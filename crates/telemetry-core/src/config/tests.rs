@@ -109,6 +109,13 @@ fn an_explicit_exporter_wins_over_the_environment() {
 }
 
 #[test]
+fn metrics_may_be_fetched_and_pushed() {
+    let config = read(&[("OTEL_METRICS_EXPORTER", "prometheus,otlp")]);
+    assert_eq!(config.metrics.exporters, [Exporter::Prometheus, Exporter::Otlp]);
+    assert!(config.summary().contains("OTEL_METRICS_EXPORTER = prometheus,otlp (environment)"));
+}
+
+#[test]
 fn the_service_name_comes_from_its_variable_then_from_the_attributes_then_from_code() {
     let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=attribute");
     let table: [(&[(&str, &str)], &str); 4] = [
@@ -341,11 +348,9 @@ fn a_wrong_value_is_told_with_what_would_be_right() {
     let table = [
         ("OTEL_SDK_DISABLED", "yes", "true or false"),
         ("OTEL_TRACES_EXPORTER", "jaeger", "otlp, console, several of them, or none"),
-        (
-            "OTEL_METRICS_EXPORTER",
-            "prometheus",
-            "otlp, console, several of them, or none (prometheus is not supported yet)",
-        ),
+        ("OTEL_TRACES_EXPORTER", "prometheus", "otlp, console, several of them, or none"),
+        ("OTEL_LOGS_EXPORTER", "prometheus", "otlp, console, several of them, or none"),
+        ("OTEL_METRICS_EXPORTER", "statsd", "otlp, console, prometheus, several of them, or none"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf or http/json (grpc is not supported yet)"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "gzip or none"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "milliseconds, a whole number (0 for no limit)"),

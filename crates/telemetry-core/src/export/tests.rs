@@ -302,6 +302,31 @@ fn the_thread_of_exports_makes_no_telemetry_of_its_own() {
 }
 
 #[test]
+fn metrics_can_be_fetched_beside_every_exporter_and_not_without_metrics() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let fetched = |variables: &[(&str, &str)]| {
+        let providers = start(&collector.endpoint(), variables);
+        providers.meter.meter("test").u64_counter("orders").build().add(3, &[]);
+        let text = providers.pull.as_ref().and_then(|reader| reader.scrape());
+        assert!(providers.shutdown(DEADLINE).is_complete());
+        assert_eq!(providers.pull.as_ref().and_then(|reader| reader.scrape()), None, "after the shutdown");
+        text
+    };
+    for exporter in ["prometheus", "console", "otlp", "otlp,prometheus,console"] {
+        let text = fetched(&[
+            ("OTEL_METRICS_EXPORTER", exporter),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        ]);
+        let text = text.expect("metrics are made");
+        assert!(text.contains("orders_total{otel_scope_name=\"test\"} 3\n"), "{exporter}: {text}");
+        assert!(text.starts_with("# HELP target_info Target metadata\n"), "{exporter}: {text}");
+        assert_eq!(text.matches("service_name=\"order-service\"").count(), 1, "{exporter}: {text}");
+    }
+    assert_eq!(fetched(&[("OTEL_METRICS_EXPORTER", "none")]), None);
+    assert_eq!(fetched(&[("OTEL_SDK_DISABLED", "true")]), None);
+}
+
+#[test]
 fn health_is_json_for_the_signals_that_are_exported() {
     let collector = Collector::start(|_| Answer::Accept);
     let providers =

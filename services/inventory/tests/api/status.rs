@@ -35,6 +35,7 @@ async fn every_operation_is_in_the_document_with_its_problems() {
             "get /api/products",
             "get /api/products/{id}",
             "get /health",
+            "get /metrics",
             "get /ready",
             "post /internal/products/import",
             "post /internal/reservations",

@@ -43,6 +43,7 @@ async fn every_operation_is_in_the_document() {
             "get /",
             "get /health",
             "get /internal/payments/{order_id}",
+            "get /metrics",
             "get /ready",
             "post /internal/payments",
             "post /internal/payments/{order_id}/refund",

@@ -53,6 +53,7 @@ async fn every_operation_is_in_the_document_with_its_problems() {
             "get /",
             "get /api/users/me",
             "get /health",
+            "get /metrics",
             "get /ready",
             "patch /internal/users/{id}",
             "post /api/users/login",
