@@ -149,7 +149,12 @@ impl ResponseError for Problem {
     /// Also the boundary where a failure of ours is logged, once, with all of its causes.
     fn error_response(&self) -> HttpResponse {
         if self.status.is_server_error() {
-            tracing::error!(error.code = self.code, error.chain = %Chain(self), "answered {}", self.status.as_u16());
+            tracing::error!(
+                error.code = self.code,
+                error.chain = telemetry_core::span::error_chain(self),
+                "answered {}",
+                self.status.as_u16()
+            );
         }
         let mut response = HttpResponse::build(self.status);
         response.content_type(MEDIA_TYPE);
@@ -164,21 +169,6 @@ impl ResponseError for Problem {
             None => error_type,
         });
         response
-    }
-}
-
-/// An error and its sources in one line, outermost first.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
     }
 }
 
@@ -287,7 +277,7 @@ mod tests {
     async fn the_cause_stays_here() {
         let problem = Problem::internal(std::io::Error::other("password authentication failed for user app"));
         assert_eq!(
-            Chain(&problem).to_string(),
+            telemetry_core::span::error_chain(&problem),
             "Something went wrong here.: password authentication failed for user app"
         );
         assert!(!written(&problem).await.to_string().contains("password"));

@@ -10,9 +10,12 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use crate::names::BAGGAGE_ATTRIBUTES;
 
+/// Names and ids are shorter. The value is on every span below.
+const MAX_VALUE_LENGTH: usize = 256;
+
 /// Copies the allowed baggage entries ([`BAGGAGE_ATTRIBUTES`]) onto each span at its start.
 ///
-/// The list is fixed by the service: baggage comes from callers, and may hold anything.
+/// The list is fixed and the values are cut: baggage comes from callers, and may hold anything.
 #[derive(Debug)]
 pub(crate) struct BaggageAttributes;
 
@@ -24,7 +27,9 @@ impl SpanProcessor for BaggageAttributes {
         }
         for name in BAGGAGE_ATTRIBUTES {
             if let Some(value) = baggage.get(name) {
-                span.set_attribute(KeyValue::new(name, value.clone()));
+                let value = value.as_str();
+                let value = value[..value.floor_char_boundary(MAX_VALUE_LENGTH)].to_owned();
+                span.set_attribute(KeyValue::new(name, value));
             }
         }
     }

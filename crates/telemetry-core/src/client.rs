@@ -19,6 +19,7 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
 
 use self::exchange::Exchange;
+pub(crate) use self::exchange::failure_text;
 use crate::Telemetry;
 use crate::names::DURATION_BUCKETS;
 use crate::propagation::RequestHeaders;

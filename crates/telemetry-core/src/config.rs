@@ -137,7 +137,7 @@ fn read_excluded_urls(env: &mut Env) -> Vec<String> {
 }
 
 /// Variables of the specification without effect here, and what to do instead.
-const NOT_HONOURED: [(&str, &str); 11] = [
+const NOT_HONOURED: [(&str, &str); 13] = [
     ("OTEL_CONFIG_FILE", "to be unset: declarative configuration is not supported yet"),
     ("OTEL_LOG_LEVEL", "to be unset: RUST_LOG decides what is logged"),
     ("OTEL_METRICS_EXEMPLAR_FILTER", "to be unset: exemplars are not supported yet"),
@@ -151,6 +151,8 @@ const NOT_HONOURED: [(&str, &str); 11] = [
     ),
     ("OTEL_EXPORTER_PROMETHEUS_HOST", PROMETHEUS),
     ("OTEL_EXPORTER_PROMETHEUS_PORT", PROMETHEUS),
+    ("OTEL_EXPORTER_OTLP_INSECURE", "to be unset: the scheme of the endpoint decides"),
+    ("OTEL_SEMCONV_STABILITY_OPT_IN", "to be unset: only the stable conventions are emitted"),
     ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "to be unset: Zipkin is not supported, OTLP is"),
 ];
 const LENGTH_LIMIT: &str = "to be unset: attribute values are not cut yet";

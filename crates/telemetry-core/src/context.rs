@@ -1,8 +1,11 @@
 //! Carrying the current trace to where work goes on: other tasks and blocking threads.
 //!
-//! Two things make up "the current trace": OpenTelemetry's [`Context`] (span and baggage) and the
-//! current `tracing` span. The functions here carry both; the raw `tokio::spawn`, `spawn_blocking`
-//! and `web::block` carry neither, and what runs inside them would start a trace of its own.
+//! OpenTelemetry's [`Context`] (span and baggage) is the one truth about the current trace, and
+//! `tracing` spans take their parent from it. The functions here carry it; the raw `tokio::spawn`,
+//! `spawn_blocking` and `web::block` do not, and what runs inside them would start a trace of its own.
+//!
+//! A spawned task does not carry the `tracing` span it was spawned in: that span ends when its own work
+//! has, not when the task has.
 
 use std::future::Future;
 
@@ -45,7 +48,7 @@ where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
     #[expect(clippy::disallowed_methods, reason = "this is the function that carries the context")]
-    tokio::spawn(in_current(future))
+    tokio::spawn(future.with_context(Context::current()))
 }
 
 /// Spawns a task on this actix worker's thread, as part of the current trace.
@@ -57,7 +60,7 @@ where
     F: Future<Output: 'static> + 'static,
 {
     #[expect(clippy::disallowed_methods, reason = "this is the function that carries the context")]
-    actix_web::rt::spawn(in_current(future))
+    actix_web::rt::spawn(future.with_context(Context::current()))
 }
 
 /// The future with the context that is current now, wherever it will be polled.

@@ -67,6 +67,7 @@ use std::sync::Arc;
 use diesel::Connection;
 
 pub use self::database::{Database, DatabaseUrlError};
+pub(crate) use self::failure::failure_text;
 use self::instrumentation::{ConnectionTelemetry, Shared};
 pub use self::pool::{ConnectError, Pool, PoolError, PoolOptions, PooledConnection};
 use crate::Telemetry;

@@ -6,38 +6,29 @@ use url::Url;
 
 const REDACTED: &str = "REDACTED";
 
-/// Query keys whose values are never recorded, compared without regard to case.
+/// Query keys whose values are never recorded: those that hold one of these words. Keys are compared
+/// in lower case and without `-`, `_`, `[` and `]`, so `reset_token` and `user[password]` are found.
 ///
-/// The first four are the HTTP conventions' own list (`url.query`, `url.full`); the others are
-/// what applications put into URLs although they should not.
-const SECRET_KEYS: [&str; 26] = [
-    "awsaccesskeyid",
-    "signature",
-    "sig",
-    "x-goog-signature",
-    "x-amz-signature",
-    "x-amz-credential",
-    "x-amz-security-token",
-    "access_token",
-    "api_key",
+/// The HTTP conventions' own list (`url.query`) is `AWSAccessKeyId`, `Signature`, `sig` and
+/// `X-Goog-Signature`; the others are what applications put into URLs although they should not.
+const SECRET_WORDS: [&str; 13] = [
+    "accesskey",
     "apikey",
-    "auth",
-    "authorization",
     "card",
-    "card_number",
-    "client_secret",
-    "code",
+    "credential",
     "email",
-    "id_token",
     "jwt",
-    "key",
-    "passwd",
-    "password",
-    "refresh_token",
+    "passphrase",
+    "passw",
+    "phone",
     "secret",
     "session",
+    "signature",
     "token",
 ];
+
+/// Keys that are too short to be looked for inside others.
+const SECRET_KEYS: [&str; 9] = ["auth", "authorization", "code", "cvv", "key", "otp", "pin", "sig", "pwd"];
 
 /// The query string with the values of secret keys replaced.
 pub(crate) fn query(query: &str) -> Cow<'_, str> {
@@ -84,13 +75,14 @@ pub(crate) fn full(url: &Url) -> String {
 }
 
 fn is_secret_key(key: &str) -> bool {
-    let matches = |key: &str| SECRET_KEYS.iter().any(|secret| secret.eq_ignore_ascii_case(key));
-    if key.contains(['%', '+']) {
-        // "pass%77ord" is a password to the server, so it is one here.
-        url::form_urlencoded::parse(key.as_bytes()).any(|(key, _)| matches(&key))
-    } else {
-        matches(key)
-    }
+    // "pass%77ord" is a password to the server, so it is one here.
+    let key = match url::form_urlencoded::parse(key.as_bytes()).next() {
+        Some((key, _)) => key,
+        None => return false,
+    };
+    let key: String =
+        key.chars().filter(|c| !matches!(c, '-' | '_' | '[' | ']')).map(|c| c.to_ascii_lowercase()).collect();
+    SECRET_KEYS.contains(&key.as_str()) || SECRET_WORDS.iter().any(|word| key.contains(word))
 }
 
 #[cfg(test)]
@@ -104,6 +96,12 @@ mod tests {
             ("token=abc&page=2", "token=REDACTED&page=2"),
             ("a=1&PASSWORD=x%20y", "a=1&PASSWORD=REDACTED"),
             ("pass%77ord=x", "pass%77ord=REDACTED"),
+            ("reset_token=x&user[password]=y", "reset_token=REDACTED&user[password]=REDACTED"),
+            (
+                "accessToken=x&X-Api-Key=y&new-password=z",
+                "accessToken=REDACTED&X-Api-Key=REDACTED&new-password=REDACTED",
+            ),
+            ("signal=x&keys=y&codec=z", "signal=x&keys=y&codec=z"),
             ("sig=", "sig="),
             ("sig", "sig"),
             ("X-Amz-Signature=ff&X-Amz-Date=1", "X-Amz-Signature=REDACTED&X-Amz-Date=1"),

@@ -16,7 +16,6 @@ mod exchange;
 mod metrics;
 mod span;
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::future::{Future, Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -36,7 +35,7 @@ use self::exchange::Exchange;
 use self::metrics::Metrics;
 use crate::Telemetry;
 use crate::propagation::{ActixHeaders, traceparent};
-use crate::span::Exception;
+use crate::span::{Exception, panic_message};
 
 /// The header that tells the caller its trace (W3C Trace Context, `traceresponse`).
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
@@ -161,21 +160,14 @@ fn guarded<T>(exchange: &mut Option<Exchange>, work: impl FnOnce() -> T) -> T {
     }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> Cow<'static, str> {
-    match (panic.downcast_ref::<&'static str>(), panic.downcast_ref::<String>()) {
-        (Some(message), _) => Cow::Borrowed(message),
-        (_, Some(message)) => Cow::Owned(message.clone()),
-        _ => Cow::Borrowed("a panic without a message"),
-    }
-}
-
 pin_project! {
     /// The request on its way through the application.
     pub struct ServerFuture<F> {
-        context: Context,
-        exchange: Option<Exchange>,
+        // Dropped first: what is cancelled with it still belongs to the exchange's span.
         #[pin]
         future: F,
+        exchange: Option<Exchange>,
+        context: Context,
     }
 }
 

@@ -3,6 +3,7 @@
 //! The current span is the one of OpenTelemetry's current context: the request's own, or the
 //! innermost `#[tracing::instrument]` span inside it. With no span current these do nothing.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error;
 
@@ -72,6 +73,53 @@ pub fn link_to(traceparent: &str) {
     }
 }
 
+/// An error and its sources in one text, outermost first, fit for logs and spans: of errors that quote
+/// what was sent (reqwest's hold the URL, a database's the values), only their kind is told.
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
+    chain(error, ": ")
+}
+
+fn chain(error: &(dyn Error + 'static), separator: &str) -> String {
+    let mut text = own_text(error);
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(separator);
+        text.push_str(&own_text(cause));
+        source = cause.source();
+    }
+    text
+}
+
+/// The error's own text, without what it may quote.
+fn own_text(error: &(dyn Error + 'static)) -> String {
+    use reqwest_middleware::Error as MiddlewareError;
+    match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
+        (Some(error), _, _) => crate::client::failure_text(error).to_owned(),
+        (_, Some(MiddlewareError::Reqwest(error)), _) => crate::client::failure_text(error).to_owned(),
+        (_, _, Some(error)) => crate::db::failure_text(error),
+        _ => error.to_string(),
+    }
+}
+
+/// An error's text may be as long as what it complains about.
+const MAX_TEXT_LENGTH: usize = 4096;
+
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT_LENGTH));
+    text
+}
+
+/// `error.type` of work that panicked.
+pub(crate) const PANIC: &str = "panic";
+
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> Cow<'static, str> {
+    match (panic.downcast_ref::<&'static str>(), panic.downcast_ref::<String>()) {
+        (Some(message), _) => Cow::Borrowed(message),
+        (_, Some(message)) => Cow::Owned(message.clone()),
+        _ => Cow::Borrowed("a panic without a message"),
+    }
+}
+
 /// What an `exception` event says (semantic conventions, "Exceptions").
 #[derive(Debug, Clone)]
 pub(crate) struct Exception {
@@ -82,18 +130,11 @@ pub(crate) struct Exception {
 
 impl Exception {
     pub(crate) fn new(kind: impl Into<Cow<'static, str>>, error: &(dyn Error + 'static)) -> Self {
-        let mut chain = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            chain.push_str("\ncaused by: ");
-            chain.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Self { kind: kind.into(), message: error.to_string(), chain }
+        Self { kind: kind.into(), message: cut(own_text(error)), chain: cut(chain(error, "\ncaused by: ")) }
     }
 
     pub(crate) fn from_text(kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let message = cut(message.into());
         Self { kind: kind.into(), chain: message.clone(), message }
     }
 

@@ -1,14 +1,17 @@
 //! The handle that instruments: what the server, the client and the pool are made from.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::Context;
+use futures_util::FutureExt as _;
 use opentelemetry::context::FutureExt;
 use opentelemetry::metrics::Meter;
-use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt, Tracer};
+use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
+use opentelemetry_semantic_conventions::attribute;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
@@ -19,6 +22,7 @@ use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
 use crate::propagation::Propagation;
 use crate::server::ServerTelemetry;
+use crate::span::{Exception, PANIC, panic_message};
 
 /// Makes instrumented parts: a server middleware, an HTTP client, a database pool.
 ///
@@ -90,9 +94,10 @@ impl Telemetry {
         let context = Context::map_current(|parent| {
             parent.with_span(self.tracer().build_with_context(builder, parent))
         });
+        let mut task = BackgroundTask { context: context.clone(), is_done: false };
         let future = async move {
-            future.await;
-            Context::map_current(|cx| cx.span().end());
+            let outcome = AssertUnwindSafe(future).catch_unwind().await;
+            task.end(outcome);
         };
         let future = self.inner.background.tasks.track_future(future.with_context(context));
         match &self.inner.background.runtime {
@@ -156,5 +161,41 @@ impl Telemetry {
 
     pub(crate) fn is_excluded(&self, path: &str) -> bool {
         self.inner.excluded_paths.matches(path)
+    }
+}
+
+/// Ends the span of a background task, whichever way the task went.
+struct BackgroundTask {
+    context: Context,
+    is_done: bool,
+}
+
+impl BackgroundTask {
+    fn end(&mut self, outcome: std::thread::Result<()>) {
+        self.is_done = true;
+        let span = self.context.span();
+        if let Err(panic) = outcome {
+            let message = panic_message(&*panic);
+            span.add_event("exception", Exception::from_text(PANIC, message).attributes());
+            self.failed(PANIC, "the task panicked");
+            span.end();
+            resume_unwind(panic);
+        }
+        span.end();
+    }
+
+    fn failed(&self, error_type: &'static str, description: &'static str) {
+        let span = self.context.span();
+        span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type));
+        span.set_status(Status::error(description));
+    }
+}
+
+impl Drop for BackgroundTask {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.failed("cancelled", "the task was dropped before its end");
+            self.context.span().end();
+        }
     }
 }

@@ -250,8 +250,14 @@ impl SpanTree {
     }
 }
 
+/// Panics on a key that is there twice: a span's attributes are unique (specification, "Attributes").
 fn to_map(attributes: impl IntoIterator<Item = KeyValue>) -> BTreeMap<String, Value> {
-    attributes.into_iter().map(|attribute| (attribute.key.to_string(), attribute.value)).collect()
+    let mut map = BTreeMap::new();
+    for attribute in attributes {
+        let before = map.insert(attribute.key.to_string(), attribute.value);
+        assert!(before.is_none(), "the attribute {} is there twice", attribute.key);
+    }
+    map
 }
 
 /// One series of a metric.

@@ -152,7 +152,14 @@ async fn a_peer_that_does_not_answer_reads_request_timeout() {
         [request_span("GET", url)
             .status(Status::error("Request timeout"))
             .attribute("error.type", "timeout")
-            .event("exception", exception("timeout", "operation timed out"))]
+            .event(
+                "exception",
+                [
+                    KeyValue::new("exception.type", "timeout"),
+                    KeyValue::new("exception.message", "Request timeout"),
+                    KeyValue::new("exception.stacktrace", "Request timeout\ncaused by: operation timed out"),
+                ]
+            )]
     );
 }
 
@@ -245,4 +252,24 @@ async fn the_trace_survives_spawns_blocking_threads_and_background_tasks() {
     names.sort_unstable();
     assert_eq!(names, ["blocking", "send_email", "spawned"]);
     assert!(tree.children.iter().all(|child| child.attributes["tenant.id"] == Value::from("t-1")));
+}
+
+#[tokio::test]
+async fn a_background_task_that_panics_or_is_dropped_has_failed() {
+    let telemetry = TestTelemetry::new();
+    telemetry.background("panicking", async { panic!("invariant broken") });
+    assert!(telemetry.background_done(Duration::from_secs(5)).await);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    {
+        let _entered = runtime.enter();
+        let dropped = TestTelemetry::new();
+        dropped.background("dropped", std::future::pending());
+        let telemetry = dropped;
+        std::thread::spawn(move || drop(runtime)).join().unwrap();
+        let [tree] = telemetry.trees().try_into().unwrap();
+        assert_eq!(tree.attributes["error.type"], Value::from("cancelled"));
+    }
+    let [tree] = telemetry.trees().try_into().unwrap();
+    assert_eq!(tree.status, Status::error("the task panicked"));
+    assert_eq!(tree.events[0].1["exception.message"], Value::from("invariant broken"));
 }

@@ -22,6 +22,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/health", web::get().to(async || HttpResponse::Ok().body("fine")))
         .route("/orders/{id}", web::get().to(async |id: web::Path<String>| format!("order {id}")))
         .route("/orders", web::post().to(async |body: web::Bytes| HttpResponse::Created().body(body)))
+        .route("/head", web::head().to(async || "a body that is not sent"))
         .route("/missing", web::get().to(async || HttpResponse::NotFound().finish()))
         .route("/error", web::get().to(fail))
         .route("/coded", web::get().to(fail_with_code))
@@ -283,6 +284,61 @@ async fn metrics_have_the_conventions_names_units_and_attributes() {
         ]
     );
     assert_eq!(series(&telemetry, "http.server.response.body.size")[0].value, 5.0);
+}
+
+#[tokio::test]
+async fn a_length_that_nobody_sends_breaks_no_histogram() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), routes);
+    for count in 1..=2 {
+        let head =
+            format!("GET /missing HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n", u64::MAX);
+        drop(send_raw(&server, &head).await);
+        eventually("the span", || telemetry.spans().len() == count).await;
+    }
+    assert!(series(&telemetry, "http.server.request.body.size").is_empty());
+    assert_eq!(series(&telemetry, "http.server.request.duration")[0].count, 2);
+}
+
+#[tokio::test]
+async fn the_answer_to_head_has_no_body_and_is_complete() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), routes);
+    client().head(server.url("/head")).send().await.unwrap();
+    let tree = one_tree(&telemetry).await;
+    assert_eq!(tree, request_span("HEAD", Some("/head"), "/head", Some(200)));
+    assert_eq!(series(&telemetry, "http.server.response.body.size")[0].value, 0.0);
+}
+
+#[tokio::test]
+async fn credentials_in_the_target_are_no_address() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), routes);
+    let request = "GET http://joe:pw@shop.example:8443/missing HTTP/1.1\r\nHost: joe:pw@shop.example\r\n\r\n";
+    let _connection = send_raw(&server, request).await;
+    eventually("the span", || telemetry.spans().len() == 1).await;
+    let [tree] = telemetry.trees().try_into().unwrap();
+    assert_eq!(tree.attributes["server.address"], Value::from("shop.example"));
+    assert_eq!(tree.attributes["server.port"], Value::from(8443));
+    telemetry.assert_absent("joe");
+}
+
+#[tokio::test]
+async fn an_error_of_a_peer_keeps_its_url_to_itself() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), |config: &mut web::ServiceConfig| {
+        let fail = async || {
+            let error = client().get("http://127.0.0.1:1/x?token=canary").send().await.unwrap_err();
+            let mut response = HttpResponse::BadGateway().finish();
+            response.extensions_mut().insert(ErrorType::new("peer_failed").caused_by(&error));
+            response
+        };
+        config.route("/peer", web::get().to(fail));
+    });
+    reqwest_get(&server.url("/peer")).await;
+    let tree = one_tree(&telemetry).await;
+    assert_eq!(tree.events[0].1["exception.message"], Value::from("Connection failed"));
+    telemetry.assert_absent("canary");
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ impl Exchange {
         self.is_done = true;
         let (error_type, message) = classify(error);
         let span = self.context.span();
-        span.add_event("exception", exception(error, error_type).attributes());
+        span.add_event("exception", Exception::new(error_type, error).attributes());
         span.set_status(Status::error(message));
         self.both(KeyValue::new(attribute::ERROR_TYPE, error_type));
     }
@@ -120,31 +120,26 @@ impl Drop for Exchange {
 /// `error.type` and the status description of a request that got no answer.
 fn classify(error: &reqwest_middleware::Error) -> (&'static str, &'static str) {
     match error {
-        reqwest_middleware::Error::Reqwest(error) if error.is_timeout() => ("timeout", "Request timeout"),
-        reqwest_middleware::Error::Reqwest(error) if error.is_connect() => ("connect", "Connection failed"),
-        reqwest_middleware::Error::Reqwest(error) if error.is_redirect() => {
-            ("redirect", "Too many redirects")
-        }
-        reqwest_middleware::Error::Reqwest(error) if error.is_builder() => ("request", "Invalid request"),
-        reqwest_middleware::Error::Reqwest(error) if error.is_decode() => ("decode", "Unreadable response"),
-        reqwest_middleware::Error::Reqwest(_) => ("transport", "Connection lost"),
+        reqwest_middleware::Error::Reqwest(error) => classify_reqwest(error),
         reqwest_middleware::Error::Middleware(_) => ("middleware", "Request refused by a middleware"),
     }
 }
 
-/// The chain below reqwest's own error: its own text holds the URL, credentials and all.
-fn exception(error: &reqwest_middleware::Error, error_type: &'static str) -> Exception {
+fn classify_reqwest(error: &reqwest::Error) -> (&'static str, &'static str) {
     match error {
-        reqwest_middleware::Error::Reqwest(error) => match std::error::Error::source(error) {
-            Some(source) => Exception::new(error_type, source),
-            None => Exception::from_text(error_type, classify_text(error)),
-        },
-        reqwest_middleware::Error::Middleware(error) => Exception::from_text(error_type, error.to_string()),
+        error if error.is_timeout() => ("timeout", "Request timeout"),
+        error if error.is_connect() => ("connect", "Connection failed"),
+        error if error.is_redirect() => ("redirect", "Too many redirects"),
+        error if error.is_builder() => ("request", "Invalid request"),
+        error if error.is_decode() => ("decode", "Unreadable response"),
+        error if error.is_status() => ("status", "Refused by status"),
+        _ => ("transport", "Connection lost"),
     }
 }
 
-fn classify_text(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() { "operation timed out" } else { "request failed" }
+/// What went wrong, without the URL that reqwest's own text holds.
+pub(crate) fn failure_text(error: &reqwest::Error) -> &'static str {
+    classify_reqwest(error).1
 }
 
 fn scheme(scheme: &str) -> &'static str {

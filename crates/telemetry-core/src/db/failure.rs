@@ -67,6 +67,13 @@ impl Failure {
     }
 }
 
+/// What failed, without the database's own words.
+pub(crate) fn failure_text(error: &Error) -> String {
+    // The text is the same for every database.
+    Failure::of(error, System::Sqlite)
+        .map_or_else(|| "no row was found".to_owned(), |failure| failure.description)
+}
+
 fn kind_name(kind: DatabaseErrorKind) -> &'static str {
     match kind {
         DatabaseErrorKind::UniqueViolation => "unique_violation",

@@ -57,7 +57,8 @@ impl fmt::Display for ShutdownReport {
         let signals =
             [(Signal::Traces, &self.traces), (Signal::Metrics, &self.metrics), (Signal::Logs, &self.logs)];
         // A signal that went to no collector has nothing to tell.
-        for (signal, report) in signals.into_iter().filter(|(_, report)| **report != SignalReport::default()) {
+        for (signal, report) in signals.into_iter().filter(|(_, report)| **report != SignalReport::default())
+        {
             write!(f, "; {signal}: {} exported", report.exported)?;
             for (count, what) in [(report.failed, "failed"), (report.dropped, "dropped")] {
                 if count > 0 {

@@ -12,11 +12,14 @@ use opentelemetry_semantic_conventions::attribute;
 use super::metrics::Metrics;
 use super::{ErrorType, span};
 use crate::names::{http_span_name, known_method};
-use crate::span::Exception;
+use crate::span::{Exception, PANIC};
 
 /// `error.type` when the client closed the connection before it had the whole response.
 const CLIENT_GONE: &str = "client_disconnected";
-const PANIC: &str = "panic";
+
+/// A request body that claims to be larger than 64 GiB is not measured: the size is the caller's word,
+/// and the sum of a histogram must not overflow by it.
+const MAX_REQUEST_SIZE: u64 = 1 << 36;
 
 /// Ends its span and records its metrics when dropped, whichever way the request went.
 pub(super) struct Exchange {
@@ -28,7 +31,8 @@ pub(super) struct Exchange {
     version: Option<&'static str>,
     route: Option<String>,
     status: Option<StatusCode>,
-    error_type: Option<Cow<'static, str>>,
+    /// What went wrong first: `error.type` and the status's description.
+    error: Option<(Cow<'static, str>, &'static str)>,
     request_size: Option<u64>,
     response_size: u64,
     completed: bool,
@@ -45,7 +49,7 @@ impl Exchange {
             version: span::protocol_version(request.version()),
             route: request.match_pattern(),
             status: None,
-            error_type: None,
+            error: None,
             request_size: content_length(request.headers()),
             response_size: 0,
             completed: false,
@@ -108,8 +112,11 @@ impl Exchange {
         self.error(code, error_type.map_or("", |error_type| error_type.code));
     }
 
+    /// A piece of the body was handed over. The answer to HEAD has none, whatever the application made.
     pub(super) fn sent(&mut self, bytes: usize) {
-        self.response_size += bytes as u64;
+        if !self.is_head() {
+            self.response_size += bytes as u64;
+        }
     }
 
     /// The response has been sent as a whole.
@@ -130,10 +137,7 @@ impl Exchange {
     }
 
     fn error(&mut self, error_type: Cow<'static, str>, description: &'static str) {
-        let span = self.context.span();
-        span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type.clone()));
-        span.set_status(Status::error(description));
-        self.error_type = Some(error_type);
+        self.error.get_or_insert((error_type, description));
     }
 
     fn active_attributes(&self) -> [KeyValue; 2] {
@@ -155,7 +159,7 @@ impl Exchange {
         if let Some(version) = self.version {
             attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
         }
-        if let Some(error_type) = &self.error_type {
+        if let Some((error_type, _)) = &self.error {
             attributes.push(KeyValue::new(attribute::ERROR_TYPE, error_type.clone()));
         }
         attributes
@@ -167,6 +171,11 @@ impl Drop for Exchange {
         if !self.completed {
             self.error(Cow::Borrowed(CLIENT_GONE), "the client went away before the response was sent");
         }
+        let span = self.context.span();
+        if let Some((error_type, description)) = &self.error {
+            span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type.clone()));
+            span.set_status(Status::error(*description));
+        }
         // Recorded inside the request's context, so that the measurements can point to its trace.
         let _current = self.context.clone().attach();
         let attributes = self.metric_attributes();
@@ -176,10 +185,11 @@ impl Drop for Exchange {
             self.metrics.request_size.record(size, &attributes);
         }
         self.metrics.response_size.record(self.response_size, &attributes);
-        self.context.span().end();
+        span.end();
     }
 }
 
 fn content_length(headers: &header::HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    let size: u64 = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    (size <= MAX_REQUEST_SIZE).then_some(size)
 }

@@ -74,6 +74,8 @@ fn server_address(request: &ServiceRequest) -> Option<(&str, Option<u16>)> {
         Some(authority) => authority.as_str(),
         None => request.headers().get(header::HOST)?.to_str().ok()?,
     };
+    // What stands before an `@` is a name and a password.
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
     let (host, port) = match authority.rsplit_once(':') {
         // The colons of a bare IPv6 address are no port's.
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().ok()),

@@ -76,7 +76,9 @@ fn line(service: &str, span: &SpanData) -> String {
     for event in span.events.iter() {
         let _ = write!(line, " [{}", event.name);
         for attribute in event.attributes.iter().filter(|kept| kept.key.as_str() == "exception.message") {
-            let _ = write!(line, ": {}", attribute.value);
+            // A span is one line, and no text of anyone's moves the cursor.
+            let text = attribute.value.as_str().replace(char::is_control, " ");
+            let _ = write!(line, ": {text}");
         }
         line.push(']');
     }
