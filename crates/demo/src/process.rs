@@ -58,6 +58,8 @@ impl Process {
         let child = command
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("PORT", port.to_string())
+            // Six processes share this machine: two heaps each, not one for every thread (glibc).
+            .env("MALLOC_ARENA_MAX", "2")
             // The pipe closes when this process ends, however it does: see `end_with_parent`.
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)

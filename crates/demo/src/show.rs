@@ -102,6 +102,10 @@ async fn use_it(system: &mut System, options: &Options, beginning: Instant) -> a
         return Ok(complete);
     }
     say(invitation(system, &shop));
+    say(match options.load {
+        Some(rate) => format!("Ordering {rate} times a second. Ctrl-C stops everything."),
+        None => "The trace of every further order is drawn here. Ctrl-C stops everything.".to_owned(),
+    });
     match options.load {
         Some(rate) => follow::keep_ordering(system, &shop, rate).await?,
         None => follow::draw_further_orders(system, &traces, &rendering).await?,
@@ -129,10 +133,9 @@ Order (also: card_declined, card_slow, gateway_error):
 
 Look:
 
-  curl -s {viewer}/api/traces?limit=5
+  curl -s '{viewer}/api/traces?limit=5'
   Each service has its API to try in the browser:
-{documents}
-The trace of every further order is drawn here. Ctrl-C stops everything."#
+{documents}"#
     )
 }
 

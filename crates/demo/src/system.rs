@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
@@ -83,9 +84,12 @@ impl System {
         &self.client
     }
 
-    /// Any process that has ended by itself.
-    pub fn ended(&mut self) -> Option<&Process> {
-        self.processes.values_mut().find_map(|process| process.ended().map(|_| &*process))
+    /// Any process that has ended by itself, and how.
+    pub fn ended(&mut self) -> Option<(&Process, ExitStatus)> {
+        self.processes.values_mut().find_map(|process| {
+            let status = process.ended()?;
+            Some((&*process, status))
+        })
     }
 
     /// Stops one process and waits for its end.
@@ -124,7 +128,9 @@ impl System {
         if part.is_service() {
             set("DATABASE_URL", self.plan.database_url(part));
             set("SERVICE_TOKEN_SECRET", self.secrets.service_token.expose_secret().to_owned());
-            set("JWT_SECRET", self.secrets.jwt.expose_secret().to_owned());
+            if part == Part::User {
+                set("JWT_SECRET", self.secrets.jwt.expose_secret().to_owned());
+            }
             set("USER_URL", self.url(Part::User));
             set("INVENTORY_URL", self.url(Part::Inventory));
             set("PAYMENT_URL", self.url(Part::Payment));
@@ -158,6 +164,8 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .timeout(std::time::Duration::from_secs(30))
         .tls_certs_only([])
+        // Everything is on this host, whatever proxy the shell names for the world outside.
+        .no_proxy()
         .build()
         .expect("a client without certificates reads nothing that could fail")
 }

@@ -104,8 +104,8 @@ pub(crate) fn record(env: &mut Env, name: &str, value: String) {
 
 /// A secret, from the variable `name` or from the file that `{name}_FILE` names.
 ///
-/// In development (`ENVIRONMENT` is unset or `development`) it defaults to `development_default`.
-/// Anywhere else a secret that is missing, shorter than 32 bytes, or the development default itself is
+/// In development (`ENVIRONMENT` is unset or `development`, and `HOST` is a loopback address) it defaults
+/// to `development_default`. Anywhere else a secret that is missing, shorter than 32 bytes, or the development default itself is
 /// a mistake: a service that signs with a secret from its own source code signs nothing.
 pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretString {
     let secret = read_secret(env, name, development_default);
@@ -116,7 +116,9 @@ pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretStr
 }
 
 fn read_secret(env: &mut Env, name: &str, development_default: &str) -> SecretString {
-    let development = env.text("ENVIRONMENT").is_none_or(|environment| environment == "development");
+    let is_loopback = |host: String| host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
+    let development = env.text("ENVIRONMENT").is_none_or(|environment| environment == "development")
+        && env.text("HOST").is_none_or(is_loopback);
     let file_variable = format!("{name}_FILE");
     let given = match (env.text(name), env.text(&file_variable)) {
         (Some(_), Some(path)) => {

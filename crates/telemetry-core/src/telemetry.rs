@@ -14,6 +14,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{self, ClientTelemetry};
@@ -99,10 +100,38 @@ impl Telemetry {
             let outcome = AssertUnwindSafe(future).catch_unwind().await;
             task.end(outcome);
         };
-        let future = self.inner.background.tasks.track_future(future.with_context(context));
+        drop(self.track(future.with_context(context)));
+    }
+
+    /// Runs `future` to its end in the current trace, also when the caller stops waiting for it: for what
+    /// must not be left half done because a client hung up. [`Telemetry::background_done`] waits for it.
+    ///
+    /// A panic of `future` goes on in the caller.
+    ///
+    /// # Panics
+    /// Without any tokio runtime, as `tokio::spawn` does.
+    pub async fn detached<F>(&self, future: F) -> F::Output
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        match self.track(future.with_context(Context::current())).await {
+            Ok(output) => output,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The runtime is being shut down, and with it whoever waits here.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    fn track<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let future = self.inner.background.tasks.track_future(future);
         match &self.inner.background.runtime {
-            Some(runtime) => drop(runtime.spawn(future)),
-            None => drop(crate::context::spawn(future)),
+            Some(runtime) => runtime.spawn(future),
+            None => crate::context::spawn(future),
         }
     }
 

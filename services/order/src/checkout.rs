@@ -38,40 +38,60 @@ impl Checkout {
         Self { orders, inventory, payments, telemetry, metrics }
     }
 
-    /// Places an order for this customer, and answers when it is confirmed.
+    /// Places an order for this customer, and answers when it is confirmed; or when it is paid, where the
+    /// inventory does not answer any more: then it is confirmed in the background.
+    ///
+    /// A caller that goes away leaves no order half done: the flow runs to its end.
     ///
     /// # Errors
     /// Where it is refused or breaks off. It has then given back what it took, or is doing so.
+    pub async fn place_order(&self, new: NewOrder, customer: Customer) -> Result<Order, PlaceOrderError> {
+        let checkout = self.clone();
+        self.telemetry.detached(async move { checkout.create_order(new, &customer).await }).await
+    }
+
     #[tracing::instrument(
         name = "create_order",
         skip_all,
         fields(order.type = new.order_type.as_str(), order.quantity = i64::from(new.quantity.get()))
     )]
-    pub async fn place_order(&self, new: NewOrder, customer: &Customer) -> Result<Order, PlaceOrderError> {
+    async fn create_order(&self, new: NewOrder, customer: &Customer) -> Result<Order, PlaceOrderError> {
         span::set_attribute("app.user_tier", customer.tier.clone());
         let mut order = self.orders.insert(new, customer).await.map_err(PlaceOrderError::NotStored)?;
         span::set_attribute("order.id", order.id.to_string());
         let mut taken = Taken::default();
-        match self.advance(&mut order, &mut taken).await {
-            Ok(()) => {
-                span::add_event(
-                    "Order created successfully",
-                    vec![KeyValue::new("order.id", order.id.to_string())],
-                );
-                tracing::info!(order.id = %order.id, order.status = order.status.as_str(), "order confirmed");
-                self.metrics.ended(Outcome::Confirmed);
-                self.send_confirmation(order.clone());
-                Ok(order)
-            }
-            Err(reason) => {
-                span::fail(reason.to_string());
-                tracing::warn!(order.id = %order.id, error.code = reason.code(), error = %reason, "order failed");
-                self.metrics.ended(Outcome::Failed(reason.code()));
-                let order_id = order.id;
-                self.give_back(order, taken, reason.code()).await;
-                Err(PlaceOrderError::Failed { order_id, reason })
-            }
-        }
+        let reason = match self.advance(&mut order, &mut taken).await {
+            Ok(()) => match self.finish(&mut order).await {
+                Ok(()) => {
+                    self.confirmed(&order);
+                    return Ok(order);
+                }
+                Err(Unfinished::Later(error)) => {
+                    tracing::warn!(order.id = %order.id, error = %error, "the order is confirmed in the background");
+                    self.finish_later(order.clone());
+                    return Ok(order);
+                }
+                Err(Unfinished::Refused(error)) => FailureReason::Commit(error),
+            },
+            Err(reason) => reason,
+        };
+        span::fail(reason.to_string());
+        let order_id = order.id;
+        self.fail(order, taken, &reason).await;
+        Err(PlaceOrderError::Failed { order_id, reason })
+    }
+
+    fn confirmed(&self, order: &Order) {
+        span::add_event("Order created successfully", vec![KeyValue::new("order.id", order.id.to_string())]);
+        tracing::info!(order.id = %order.id, order.status = order.status.as_str(), "order confirmed");
+        self.metrics.ended(Outcome::Confirmed);
+        self.send_confirmation(order.clone());
+    }
+
+    async fn fail(&self, order: Order, taken: Taken, reason: &FailureReason) {
+        tracing::warn!(order.id = %order.id, error.code = reason.code(), error = %reason, "order failed");
+        self.metrics.ended(Outcome::Failed(reason.code()));
+        self.give_back(order, taken, reason.code()).await;
     }
 
     /// Takes the order from step to step. `taken` is told of each step before it is known to have worked:
@@ -90,9 +110,18 @@ impl Checkout {
             .await
             .inspect_err(|error| taken.money = error.may_have_happened())?;
         self.orders.set_paid(order, &payment.id).await?;
-        self.inventory.commit(order).await.map_err(FailureReason::Commit)?;
-        self.orders.set_confirmed(order).await?;
         Ok(())
+    }
+
+    /// The last steps of an order that is paid. From here it goes forward: only where the inventory says
+    /// that the goods are gone is the payment given back. Both steps may be repeated.
+    async fn finish(&self, order: &mut Order) -> Result<(), Unfinished> {
+        match self.inventory.commit(order).await {
+            Ok(()) => {}
+            Err(error @ PeerError::Rejected { .. }) => return Err(Unfinished::Refused(error)),
+            Err(error) => return Err(Unfinished::Later(error.into())),
+        }
+        self.orders.set_confirmed(order).await.map_err(|error| Unfinished::Later(error.into()))
     }
 
     #[tracing::instrument(
@@ -149,6 +178,14 @@ struct Taken {
     money: bool,
 }
 
+/// Why a paid order is not confirmed.
+enum Unfinished {
+    /// The goods are gone.
+    Refused(PeerError),
+    /// Nobody knows yet.
+    Later(Box<dyn std::error::Error + Send + Sync>),
+}
+
 /// No order was made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceOrderError {
@@ -175,8 +212,8 @@ pub enum FailureReason {
     /// No money.
     #[error("{0}")]
     Charge(#[from] ChargeError),
-    /// The goods could not be taken out of the stock.
-    #[error("Reservation not committed")]
+    /// The goods were gone when they should have been taken out of the stock.
+    #[error("Reservation refused")]
     Commit(#[source] PeerError),
     /// It costs more than can be counted.
     #[error("Amount out of range")]
@@ -192,7 +229,8 @@ impl FailureReason {
         match self {
             Self::Reserve(ReserveError::UnknownProduct) => "product_not_found",
             Self::Reserve(ReserveError::OutOfStock) => "out_of_stock",
-            Self::Reserve(ReserveError::Unavailable(_)) | Self::Commit(_) => "inventory_unavailable",
+            Self::Reserve(ReserveError::Unavailable(_)) => "inventory_unavailable",
+            Self::Commit(_) => "reservation_lost",
             Self::Charge(ChargeError::Declined) => "payment_declined",
             Self::Charge(ChargeError::UnknownMethod) => "payment_method_unknown",
             Self::Charge(ChargeError::GatewayTimeout(_)) => "payment_timeout",

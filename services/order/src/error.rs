@@ -57,9 +57,14 @@ impl From<FailureReason> for Problem {
             FailureReason::Reserve(ReserveError::OutOfStock) => {
                 Self::new(StatusCode::CONFLICT, code, "There is not enough of this product in stock.")
             }
-            FailureReason::Reserve(ReserveError::Unavailable(_)) | FailureReason::Commit(_) => {
+            FailureReason::Reserve(ReserveError::Unavailable(_)) => {
                 Self::unavailable(code, "The inventory service gives no answer.").caused_by(reason)
             }
+            FailureReason::Commit(_) => Self::new(
+                StatusCode::CONFLICT,
+                code,
+                "The goods were given away before the order was done. The payment is given back.",
+            ),
             FailureReason::Charge(ChargeError::Declined) => {
                 Self::new(StatusCode::PAYMENT_REQUIRED, code, "The payment was declined.")
             }
@@ -72,7 +77,11 @@ impl From<FailureReason> for Problem {
                 "The payment gateway did not answer in time. Nothing stays charged.",
             )
             .caused_by(reason),
-            FailureReason::Charge(ChargeError::Gateway(_) | ChargeError::Unavailable(_)) => {
+            FailureReason::Charge(ChargeError::Gateway(_)) => {
+                Self::unavailable(code, "The payment gateway cannot work now. Nothing stays charged.")
+                    .caused_by(reason)
+            }
+            FailureReason::Charge(ChargeError::Unavailable(_)) => {
                 Self::unavailable(code, "The payment service gives no answer.").caused_by(reason)
             }
             FailureReason::Amount => {

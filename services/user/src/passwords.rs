@@ -46,7 +46,7 @@ pub(crate) struct Passwords {
 
 struct Inner {
     argon2: Argon2<'static>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     decoy: String,
 }
 
@@ -55,7 +55,7 @@ impl Passwords {
         let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("the parameters are in argon2's bounds");
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = hash(&argon2, &Uuid::new_v4().to_string())?;
-        Ok(Self { inner: Arc::new(Inner { argon2, permits: Semaphore::new(AT_A_TIME), decoy }) })
+        Ok(Self { inner: Arc::new(Inner { argon2, permits: Arc::new(Semaphore::new(AT_A_TIME)), decoy }) })
     }
 
     pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
@@ -76,9 +76,15 @@ impl Passwords {
     }
 
     async fn at_work<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> T {
-        let _permit = self.inner.permits.acquire().await.expect("nobody closes the semaphore");
+        let permits = self.inner.permits.clone();
+        let permit = permits.acquire_owned().await.expect("nobody closes the semaphore");
         let inner = self.inner.clone();
-        context::blocking(move || work(&inner)).await
+        // The permit goes along: a caller that hangs up does not stop the work.
+        context::blocking(move || {
+            let _permit = permit;
+            work(&inner)
+        })
+        .await
     }
 }
 

@@ -136,6 +136,8 @@ pub(super) async fn keep_ordering(system: &mut System, shop: &Shop, rate: f64) -
 fn all_alive(system: &mut System) -> anyhow::Result<()> {
     match system.ended() {
         None => Ok(()),
-        Some(process) => bail!("{} has ended; it printed:\n{}", process.part().name(), process.printed()),
+        Some((process, status)) => {
+            bail!("{} has ended ({status}); it printed:\n{}", process.part().name(), process.printed())
+        }
     }
 }

@@ -104,7 +104,8 @@ impl Call {
             };
             let backoff = execute_after.duration_since(started).unwrap_or_default();
             let wait = failure.retry_after.unwrap_or_default().max(backoff);
-            if !self.may_repeat(&failure.error) || Instant::now() + wait >= deadline {
+            if !self.may_repeat(&failure.error) || wait >= deadline.saturating_duration_since(Instant::now())
+            {
                 return Err(failure.error);
             }
             tracing::debug!(peer = self.name(), error = %failure.error, "trying again");

@@ -13,19 +13,20 @@ pub(crate) struct Price {
     pub(crate) currency: Currency,
 }
 
-/// An amount of money in the minor units of its currency (cents), not negative.
+/// An amount of money in the minor units of its currency (cents). There are no free products: a payment
+/// of nothing is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Amount(i64);
 
 /// An amount that nothing may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a price has 0 to {MAX_MINOR} minor units")]
+#[error("a price has 1 to {MAX_MINOR} minor units")]
 pub(crate) struct InvalidAmount;
 
 impl Amount {
     /// Takes a number of minor units.
     pub(crate) fn from_minor(minor: i64) -> Result<Self, InvalidAmount> {
-        if (0..=MAX_MINOR).contains(&minor) { Ok(Self(minor)) } else { Err(InvalidAmount) }
+        if (1..=MAX_MINOR).contains(&minor) { Ok(Self(minor)) } else { Err(InvalidAmount) }
     }
 
     pub(crate) fn minor(self) -> i64 {

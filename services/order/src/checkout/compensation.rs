@@ -1,11 +1,11 @@
-//! Giving back what a failed order took.
+//! What goes on after the answer: finishing a paid order, and giving back what a failed one took.
 
 use std::time::Duration;
 
 use service_kit::peer::PeerError;
 use telemetry_core::span;
 
-use super::{Checkout, Taken};
+use super::{Checkout, FailureReason, Taken, Unfinished};
 use crate::domain::Order;
 
 /// Waits before each further round, about two minutes in all: longer than a peer's restart takes. What
@@ -20,6 +20,26 @@ const ROUNDS: [Duration; 6] = [
 ];
 
 impl Checkout {
+    /// Confirms a paid order when the inventory answers again, in the same trace.
+    pub(super) fn finish_later(&self, mut order: Order) {
+        let checkout = self.clone();
+        self.telemetry.background("finish_order", async move {
+            for wait in ROUNDS {
+                tokio::time::sleep(wait).await;
+                match checkout.finish(&mut order).await {
+                    Ok(()) => return checkout.confirmed(&order),
+                    Err(Unfinished::Later(_)) => {}
+                    Err(Unfinished::Refused(error)) => {
+                        let taken = Taken { goods: true, money: true };
+                        return checkout.fail(order, taken, &FailureReason::Commit(error)).await;
+                    }
+                }
+            }
+            span::fail("Finishing gave up");
+            tracing::error!(order.id = %order.id, "finishing gave up: the order is paid and not confirmed");
+        });
+    }
+
     /// Gives back the money, then the goods, then records the order as failed. Where a peer is down, the
     /// order is recorded as failing, and a background task in the same trace goes on trying.
     pub(super) async fn give_back(&self, mut order: Order, mut taken: Taken, code: &'static str) {

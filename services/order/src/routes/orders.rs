@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::customer::Authenticated;
 use crate::checkout::Checkout;
-use crate::domain::{InvalidOrder, NewOrder, Order, Quantity};
+use crate::domain::{InvalidOrder, NewOrder, Order, OrderStatus, Quantity};
 use crate::error;
 use crate::store::Orders;
 
@@ -100,9 +100,12 @@ impl From<Order> for OrderResponse {
     }
 }
 
-/// Places an order, and answers when it is confirmed.
+/// Places an order, and answers when it is confirmed; 202 where it is paid and will be confirmed later.
 #[utoipa::path(
-    responses((status = 201, description = "The order is confirmed.", body = OrderResponse)),
+    responses(
+        (status = 201, description = "The order is confirmed.", body = OrderResponse),
+        (status = 202, description = "The order is paid, and will be confirmed.", body = OrderResponse),
+    ),
     security(("user_token" = []))
 )]
 #[post("/api/orders")]
@@ -112,9 +115,14 @@ pub(super) async fn place_order(
     request: web::Json<PlaceOrderRequest>,
 ) -> Result<HttpResponse, Problem> {
     let new = NewOrder::try_from(request.into_inner())?;
-    let placing = checkout.place_order(new, &customer.0);
-    let order = context::with_baggage(customer.baggage(), placing).await?;
-    Ok(HttpResponse::Created().json(OrderResponse::from(order)))
+    let baggage = customer.baggage();
+    let order = context::with_baggage(baggage, checkout.place_order(new, customer.0)).await?;
+    let mut response = if order.status == OrderStatus::Confirmed {
+        HttpResponse::Created()
+    } else {
+        HttpResponse::Accepted()
+    };
+    Ok(response.json(OrderResponse::from(order)))
 }
 
 /// Which part of the list.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{nobody, spawn_house, spawn_order, url, wait_until};
+use crate::harness::{AfterTheFirst, inventory_behind, nobody, spawn_house, spawn_order, url, wait_until};
 
 /// A failed payment leaves the only piece to the next order.
 async fn gives_the_goods_back(payment_method: &str, status: u16, code: &str) {
@@ -51,17 +51,46 @@ async fn a_user_service_that_is_down_is_told_and_nothing_is_stored() {
 }
 
 #[actix_web::test]
-async fn a_payment_that_was_made_is_refunded_when_the_goods_cannot_be_committed() {
+async fn a_paid_order_whose_goods_are_gone_is_refunded() {
     let house = spawn_house(1).await;
-    // The inventory answers the reservation and is gone for what comes next.
-    let failing = crate::harness::inventory_that_forgets(&house).await;
-    let order = spawn_order(&house.user_url(), &failing.url(), &url(&house.payment)).await;
-    let problem = house.place_at(&order, 1, "card_ok").await.assert_problem(503, "inventory_unavailable");
-    let order_id = problem["order_id"].as_str().unwrap().to_owned();
-    wait_until("the refund", async || {
-        let path = format!("/internal/payments/{order_id}");
-        let payment = house.payment.get(&path).from_service().send().await.json(200);
-        payment["status"] == "refunded"
+    let inventory = inventory_behind(&house, AfterTheFirst::RefuseOnce).await;
+    let order = spawn_order(&house.user_url(), &inventory, &url(&house.payment)).await;
+    let problem = house.place_at(&order, 1, "card_ok").await.assert_problem(409, "reservation_lost");
+    let payment = house.payment_of(&problem["order_id"]).await;
+    assert_eq!(payment["status"], "refunded");
+    assert_eq!(house.place(1, "card_ok").await.json(201)["status"], "confirmed", "the goods are there again");
+}
+
+#[actix_web::test]
+async fn a_paid_order_is_confirmed_when_the_inventory_answers_again() {
+    let house = spawn_house(1).await;
+    let inventory = inventory_behind(&house, AfterTheFirst::CutThree).await;
+    let order = spawn_order(&house.user_url(), &inventory, &url(&house.payment)).await;
+    let placed = house.place_at(&order, 1, "card_ok").await.json(202);
+    assert_eq!(placed["status"], "paid");
+    let path = format!("/api/orders/{}", placed["order_id"].as_str().unwrap());
+    wait_until("the confirmation", async || {
+        order.get(&path).from_user(&house.token).send().await.json(200)["status"] == "confirmed"
+    })
+    .await;
+    assert_eq!(house.payment_of(&placed["order_id"]).await["status"], "captured");
+}
+
+#[actix_web::test]
+async fn an_order_whose_client_hangs_up_runs_to_its_end() {
+    let house = spawn_house(1).await;
+    {
+        let placing = house.place(1, "card_ok");
+        tokio::select! {
+            _ = placing => panic!("the order was placed before its client hung up"),
+            () = wait_until("the order", async || {
+                house.order.telemetry.spans().iter().any(|span| span.name == "INSERT orders")
+            }) => {}
+        }
+    }
+    wait_until("the confirmation", async || {
+        let listed = house.order.get("/api/orders").from_user(&house.token).send().await.json(200);
+        listed[0]["status"] == "confirmed"
     })
     .await;
 }

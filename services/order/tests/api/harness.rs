@@ -90,6 +90,12 @@ pub(crate) async fn register(user: &TestApp, email: &str) -> String {
 }
 
 impl House {
+    /// The payment of this order.
+    pub(crate) async fn payment_of(&self, order_id: &Value) -> Value {
+        let path = format!("/internal/payments/{}", order_id.as_str().expect("an id"));
+        self.payment.get(&path).from_service().send().await.json(200)
+    }
+
     /// Where the user service is.
     pub(crate) fn user_url(&self) -> String {
         url(&self.user)
@@ -120,36 +126,46 @@ impl House {
     }
 }
 
-/// An inventory in front of the house's: it passes the first request on and cuts every connection after.
-pub(crate) struct ForgetfulInventory(std::net::SocketAddr);
-
-impl ForgetfulInventory {
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.0)
-    }
+/// What a proxy in front of the inventory does with the connections after the first; later ones pass.
+#[derive(Clone, Copy)]
+pub(crate) enum AfterTheFirst {
+    /// The next three are cut: one call with all of its tries.
+    CutThree,
+    /// The next request is told that the reservation is gone.
+    RefuseOnce,
 }
 
-pub(crate) async fn inventory_that_forgets(house: &House) -> ForgetfulInventory {
+/// The address of a proxy in front of the house's inventory. Each connection carries one request.
+pub(crate) async fn inventory_behind(house: &House, then: AfterTheFirst) -> String {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let address = listener.local_addr().expect("its address");
     let inventory = house.inventory.address();
     telemetry_core::context::spawn_local(async move {
-        let (mut caller, _) = listener.accept().await.expect("the order service calls");
-        let mut service = tokio::net::TcpStream::connect(inventory).await.expect("the inventory is there");
-        let (mut from_caller, mut to_caller) = caller.split();
-        let (mut from_service, mut to_service) = service.split();
-        let mut request = vec![0; 64 * 1024];
-        let read = from_caller.read(&mut request).await.expect("a request");
-        to_service.write_all(&request[..read]).await.expect("the inventory reads");
-        let read = from_service.read(&mut request).await.expect("an answer");
-        to_caller.write_all(&request[..read]).await.expect("the order service reads");
-        drop(caller);
-        while let Ok((connection, _)) = listener.accept().await {
-            drop(connection);
+        let mut number = 0;
+        while let Ok((mut caller, _)) = listener.accept().await {
+            number += 1;
+            let mut buffer = vec![0; 64 * 1024];
+            match (number, then) {
+                (2..=4, AfterTheFirst::CutThree) => {}
+                (2, AfterTheFirst::RefuseOnce) => {
+                    let _ = caller.read(&mut buffer).await;
+                    let _ = caller.write_all(RESERVATION_GONE.as_bytes()).await;
+                }
+                _ => {
+                    let mut service = tokio::net::TcpStream::connect(inventory).await.expect("it is there");
+                    let read = caller.read(&mut buffer).await.expect("a request");
+                    service.write_all(&buffer[..read]).await.expect("the inventory reads");
+                    let read = service.read(&mut buffer).await.expect("an answer");
+                    let _ = caller.write_all(&buffer[..read]).await;
+                }
+            }
         }
     });
-    ForgetfulInventory(address)
+    format!("http://{address}")
 }
+
+const RESERVATION_GONE: &str = "HTTP/1.1 409 Conflict\r\ncontent-type: application/problem+json\r\n\
+    connection: close\r\ncontent-length: 41\r\n\r\n{\"status\":409,\"code\":\"reservation_state\"}";
 
 /// Waits until `happened` says so.
 pub(crate) async fn wait_until(what: &str, happened: impl AsyncFn() -> bool) {
