@@ -76,26 +76,21 @@ impl Billing {
     /// The charge goes on when its caller hangs up, so that its outcome is written down.
     pub(crate) async fn charge(&self, payment: NewPayment) -> Result<Captured, ChargeError> {
         let billing = self.clone();
-        let task = context::spawn(async move { billing.charge_to_the_end(payment).await });
-        match task.await {
-            Ok(outcome) => outcome,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is being shut down, and with it whoever waits here.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        self.telemetry.detached(async move { billing.charge_to_the_end(payment).await }).await
     }
 
     async fn charge_to_the_end(&self, new: NewPayment) -> Result<Captured, ChargeError> {
-        span::set_attribute("payment.method", new.method.as_str());
         let payment = match self.payments.begin(new.clone()).await? {
             Begun::Now(payment) => payment,
             Begun::Before(Record::Payment(payment)) if payment.is_same_charge_as(&new) => {
                 return answer(payment, None);
             }
-            Begun::Before(Record::Payment(_)) => return Err(ChargeError::Conflict),
+            Begun::Before(Record::Payment(_)) => {
+                span::set_attribute("payment.method", new.method.as_str());
+                return Err(ChargeError::Conflict);
+            }
             Begun::Before(Record::Cancellation(_)) => {
+                span::set_attribute("payment.method", new.method.as_str());
                 span::set_attribute("payment.status", Cancellation::STATUS);
                 return Err(ChargeError::Failed { failure: Failure::Cancelled, source: None });
             }

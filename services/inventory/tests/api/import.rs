@@ -56,7 +56,7 @@ async fn every_mistake_of_every_row_is_told_and_nothing_is_imported() {
             (2, "sku"),
         ]
     );
-    assert_eq!(problem["errors"][3]["detail"], "a price has 0 to 1000000000000 minor units");
+    assert_eq!(problem["errors"][3]["detail"], "a price has 1 to 1000000000000 minor units");
     assert!(!answer.text.to_lowercase().contains("canary"), "{answer:?}");
     assert_eq!(app.get("/api/products").send().await.json(200)["products"], json!([]));
 }
