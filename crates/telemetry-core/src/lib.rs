@@ -91,6 +91,7 @@ mod redact;
 mod resource;
 mod subscriber;
 mod telemetry;
+mod untraced;
 
 pub use config::Config;
 pub use init::{InitError, TelemetryGuard, init};

@@ -11,6 +11,10 @@
 //! Wrap it last, so that it is the outermost middleware and sees what the others do. The span is
 //! OpenTelemetry's current span while the handler and the body are polled. It ends when the
 //! response body has been sent, or was dropped because the client went away.
+//!
+//! Of an excluded path ([`Config::excluded_urls`](crate::Config::excluded_urls)) and what runs below it no span
+//! and no metric is made. Its log records are kept, and it has a trace id, the caller's where there is one: the
+//! services below get it as not sampled.
 
 mod exchange;
 mod metrics;
@@ -36,6 +40,7 @@ use self::metrics::Metrics;
 use crate::Telemetry;
 use crate::propagation::{ActixHeaders, traceparent};
 use crate::span::{Exception, panic_message};
+use crate::untraced::untraced;
 
 /// The header that tells the caller its trace (W3C Trace Context, `traceresponse`).
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
@@ -129,7 +134,7 @@ where
         let Shared { telemetry, metrics } = &*self.shared;
         let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()));
         if telemetry.is_excluded(request.path()) {
-            let context = parent.with_telemetry_suppressed();
+            let context = untraced(&parent, telemetry.tracer());
             let future = attached(&context, || self.service.call(request));
             return ServerFuture { context, exchange: None, future };
         }
@@ -188,8 +193,8 @@ where
             Ok(mut response) => {
                 if let Some(exchange) = &mut exchange {
                     exchange.responded(&response);
-                    tell_trace(&mut response, &exchange.context);
                 }
+                tell_trace(&mut response, context);
                 let context = this.context.clone();
                 Poll::Ready(Ok(response.map_body(|head, body| {
                     let sent_whole = match body.size() {

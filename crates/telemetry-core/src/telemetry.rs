@@ -24,6 +24,7 @@ use crate::prometheus::PullReader;
 use crate::propagation::Propagation;
 use crate::server::ServerTelemetry;
 use crate::span::{Exception, PANIC, panic_message};
+use crate::untraced::untraced;
 
 /// Makes instrumented parts: a server middleware, an HTTP client, a database pool.
 ///
@@ -122,6 +123,13 @@ impl Telemetry {
                 Err(_) => std::future::pending().await,
             },
         }
+    }
+
+    /// Runs `future` without spans and metrics of it, as below an excluded path: for what is done so often, and
+    /// tells so little, that its telemetry would hide the rest. Its log records are kept.
+    pub async fn untraced<F: Future>(&self, future: F) -> F::Output {
+        let context = Context::map_current(|parent| untraced(parent, self.tracer()));
+        future.with_context(context).await
     }
 
     fn track<F>(&self, future: F) -> JoinHandle<F::Output>

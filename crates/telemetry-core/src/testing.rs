@@ -43,6 +43,7 @@ use crate::prometheus::PullReader;
 use crate::propagation::{Propagation, TraceContext};
 use crate::subscriber;
 use crate::telemetry::{Background, Inner, Telemetry};
+use crate::untraced::UnlessUntraced;
 
 /// A [`Telemetry`] whose spans, logs and metrics stay in memory.
 pub struct TestTelemetry {
@@ -64,7 +65,7 @@ impl TestTelemetry {
     pub fn with_sampler(sampler: Sampler) -> Self {
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
-            .with_sampler(sampler)
+            .with_sampler(UnlessUntraced(sampler))
             .with_span_processor(BaggageAttributes)
             .with_span_processor(Recorder(records.clone()))
             .build();

@@ -13,6 +13,7 @@ use super::{ClientTelemetry, UrlTemplate};
 use crate::names::{OTHER_METHOD, http_span_name, known_method};
 use crate::redact;
 use crate::span::Exception;
+use crate::untraced::is_untraced;
 
 /// Ends its span and records the duration when dropped, also when the caller gave up waiting.
 pub(super) struct Exchange {
@@ -110,6 +111,9 @@ impl Drop for Exchange {
         if !self.is_done {
             self.context.span().set_status(Status::error("Request cancelled"));
             self.both(KeyValue::new(attribute::ERROR_TYPE, "cancelled"));
+        }
+        if is_untraced(&self.context) {
+            return;
         }
         let _current = self.context.clone().attach();
         self.duration.record(self.start.elapsed().as_secs_f64(), &self.attributes);

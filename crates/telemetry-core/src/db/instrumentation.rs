@@ -14,6 +14,7 @@ use super::metrics::OperationMetrics;
 use super::query::{Queries, Query};
 use super::transaction::{Control, Transactions};
 use crate::Telemetry;
+use crate::untraced::is_current_untraced;
 
 /// diesel looks up PostgreSQL's own types by a query inside another; no more than that is nested.
 const NESTED_QUERIES: usize = 4;
@@ -53,7 +54,7 @@ pub(super) struct ConnectionTelemetry {
 struct Running {
     started: Instant,
     control: Option<Control>,
-    /// `None` while telemetry is suppressed.
+    /// `None` where nothing is to be recorded.
     query: Option<Arc<Query>>,
     /// `None` also for the statements that begin and end transactions.
     span: Option<Span>,
@@ -94,7 +95,7 @@ impl ConnectionTelemetry {
             self.settle();
         }
         let control = self.control.take();
-        let (query, span) = if Context::is_current_telemetry_suppressed() {
+        let (query, span) = if is_current_untraced() {
             (None, None)
         } else {
             let query = self.queries.look_up(query);

@@ -11,6 +11,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 
 use super::failure::Failure;
+use crate::untraced::is_untraced;
 
 /// The span's name.
 const TRANSACTION: &str = "transaction";
@@ -49,7 +50,7 @@ impl Transactions {
     pub(super) fn begin(&mut self, depth: NonZeroU32, tracer: &SdkTracer, attributes: Vec<KeyValue>) {
         self.abandon_from(depth);
         let parent = self.parent();
-        if parent.is_telemetry_suppressed() {
+        if is_untraced(&parent) {
             return;
         }
         let builder =
@@ -62,7 +63,7 @@ impl Transactions {
     /// The context that a query's span belongs under.
     pub(super) fn parent(&self) -> Context {
         Context::map_current(|current| {
-            if current.is_telemetry_suppressed() {
+            if is_untraced(current) {
                 return current.clone();
             }
             let span = current.span();

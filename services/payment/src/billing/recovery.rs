@@ -4,8 +4,6 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use telemetry_core::opentelemetry::Context;
-use telemetry_core::opentelemetry::context::FutureExt as _;
 use telemetry_core::span;
 
 use super::Billing;
@@ -36,8 +34,7 @@ impl Billing {
     async fn recover_abandoned(&self) {
         let unchanged_since = Utc::now() - ABANDONED_AFTER;
         // Looking is no news: it would be a trace of one query, twice a minute, for ever.
-        let silent = Context::current().with_telemetry_suppressed();
-        match self.payments.find_unsettled(unchanged_since, BATCH).with_context(silent).await {
+        match self.telemetry.untraced(self.payments.find_unsettled(unchanged_since, BATCH)).await {
             Ok(payments) => {
                 for payment in payments {
                     if self.stopping.is_requested() {
