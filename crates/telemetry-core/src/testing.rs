@@ -37,12 +37,16 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
+use crate::export::{self, Overflows, limit_span};
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
 use crate::propagation::{Propagation, TraceContext};
 use crate::subscriber;
 use crate::telemetry::{Background, Inner, Telemetry};
+
+/// As in production, by default.
+const CARDINALITY_LIMIT: usize = 2000;
 
 /// A [`Telemetry`] whose spans, logs and metrics stay in memory.
 pub struct TestTelemetry {
@@ -68,8 +72,8 @@ impl TestTelemetry {
             .with_span_processor(BaggageAttributes)
             .with_span_processor(Recorder(records.clone()))
             .build();
-        let reader = PullReader::default();
-        let meters = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        let reader = PullReader::new(Overflows::new(CARDINALITY_LIMIT));
+        let meters = export::limited(CARDINALITY_LIMIT).with_reader(reader.clone()).build();
         let loggers = SdkLoggerProvider::builder().with_log_processor(Recorder(records.clone())).build();
         let telemetry = Telemetry::from_parts(Inner {
             tracer: tracers.tracer(SCOPE),
@@ -356,7 +360,8 @@ struct Recorder(Arc<Records>);
 impl SpanProcessor for Recorder {
     fn on_start(&self, _span: &mut opentelemetry_sdk::trace::Span, _cx: &opentelemetry::Context) {}
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
+        limit_span(&mut span, None);
         self.0.spans().push(span);
     }
 

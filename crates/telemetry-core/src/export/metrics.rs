@@ -9,6 +9,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, Temporality};
 
 use super::otlp::{Counted, configured};
+use super::overflow::{Overflows, Watched};
 use super::{ExportError, Pipelines};
 use crate::config::{Metrics, Signal};
 
@@ -16,7 +17,8 @@ use crate::config::{Metrics, Signal};
 pub(super) fn otlp_reader(
     metrics: &Metrics,
     pipelines: &mut Pipelines,
-) -> Result<PeriodicReader<Counted<MetricExporter>>, ExportError> {
+    overflows: &Overflows,
+) -> Result<PeriodicReader<Watched<Counted<MetricExporter>>>, ExportError> {
     let Metrics { interval, export_timeout, temporality, otlp, .. } = metrics;
     // Metrics have no queue: an export takes them all.
     let (counter, delivery) = pipelines.begin(Signal::Metrics, otlp, usize::MAX, *export_timeout);
@@ -24,12 +26,16 @@ pub(super) fn otlp_reader(
     let exporter = configured(builder, otlp, &delivery)
         .build()
         .map_err(|source| ExportError::Exporter { signal: Signal::Metrics, source })?;
-    Ok(reader(Counted::new(exporter, counter, delivery), *interval))
+    Ok(reader(Counted::new(exporter, counter, delivery), *interval, overflows))
 }
 
 /// Collects and exports once an interval.
-pub(super) fn reader<E: PushMetricExporter>(exporter: E, interval: Duration) -> PeriodicReader<E> {
-    PeriodicReader::builder(exporter).with_interval(interval).build()
+pub(super) fn reader<E: PushMetricExporter>(
+    exporter: E,
+    interval: Duration,
+    overflows: &Overflows,
+) -> PeriodicReader<Watched<E>> {
+    PeriodicReader::builder(Watched::new(exporter, overflows.clone())).with_interval(interval).build()
 }
 
 impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {

@@ -9,6 +9,9 @@ use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider 
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 
+use opentelemetry_proto::tonic::common::v1::AnyValue as AnyValueMessage;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+
 use super::*;
 use crate::config::Env;
 use crate::resource::resource;
@@ -88,6 +91,82 @@ fn all_three_signals_arrive_with_the_resource_and_the_headers() {
     assert_eq!(counts(health.traces.as_ref().expect("traces are exported")), (10, 10, 0, 0, 0));
     assert_eq!(counts(health.metrics.as_ref().expect("metrics are exported")), (1, 1, 0, 0, 0));
     assert_eq!(counts(health.logs.as_ref().expect("logs are exported")), (3, 3, 0, 0, 0));
+}
+
+#[test]
+fn what_leaves_keeps_to_the_limits() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(
+        &collector.endpoint(),
+        &[
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3"),
+            ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "1"),
+        ],
+    );
+    let mut span = providers.tracer.tracer("test").start("work");
+    span.set_attribute(KeyValue::new("key", "first"));
+    span.set_attribute(KeyValue::new("key", "second"));
+    span.end();
+    let logger = providers.logger.logger("test");
+    let mut record = logger.create_log_record();
+    record.add_attribute("key", "größe");
+    record.add_attribute("more", "text");
+    logger.emit(record);
+
+    assert!(providers.shutdown(DEADLINE).is_complete());
+
+    let received = collector.received();
+    let body = |path: &str| received.iter().find(|request| request.path == path).expect(path);
+    let text = |text: &str| Some(AnyValueMessage { value: Some(Value::StringValue(text.to_owned())) });
+    let spans = &body("/v1/traces").traces().resource_spans[0].scope_spans[0].spans;
+    let attributes: Vec<_> =
+        spans[0].attributes.iter().map(|one| (&one.key[..], one.value.clone())).collect();
+    assert_eq!(attributes, [("key", text("sec"))]);
+    let records = &body("/v1/logs").logs().resource_logs[0].scope_logs[0].log_records;
+    let attributes: Vec<_> =
+        records[0].attributes.iter().map(|one| (&one.key[..], one.value.clone())).collect();
+    assert_eq!(attributes, [("key", text("grö"))]);
+    assert_eq!(providers.health().limits.log_attributes_dropped, 1);
+}
+
+#[test]
+fn a_metric_with_too_many_series_is_summed_up_and_told_once() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(&collector.endpoint(), &[("METRICS_CARDINALITY_LIMIT", "3")]);
+    let test = crate::testing::TestTelemetry::new();
+    let _tracing = test.collect_tracing();
+    let meter = providers.meter.meter("test");
+    let many = meter.u64_counter("many").build();
+    let few = meter.f64_histogram("few").with_boundaries(vec![1.0, 2.0]).build();
+    let read = || providers.pull.as_ref().and_then(PullReader::scrape).expect("metrics are made");
+    for n in 0..3 {
+        many.add(1, &[KeyValue::new("n", n)]);
+        few.record(1.5, &[KeyValue::new("n", n)]);
+    }
+    assert!(!read().contains("overflow"));
+    assert!(providers.health().limits.is_empty());
+
+    for n in 3..100 {
+        many.add(1, &[KeyValue::new("n", n)]);
+    }
+    let text = read();
+    assert!(
+        text.contains("many_total{otel_metric_overflow=\"true\",otel_scope_name=\"test\"} 97\n"),
+        "{text}"
+    );
+    assert_eq!(text.lines().filter(|line| line.starts_with("many_total{")).count(), 4);
+    // The limit leaves an instrument its buckets.
+    assert!(text.contains("few_bucket{n=\"1\",otel_scope_name=\"test\",le=\"2\"} 1\n"), "{text}");
+    read();
+    assert!(providers.shutdown(DEADLINE).is_complete());
+
+    assert_eq!(providers.health().limits.metrics_overflowing, ["many"]);
+    let told: Vec<_> =
+        test.logs().into_iter().filter(|record| format!("{record:?}").contains("told once")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let json = serde_json::to_value(providers.health()).expect("health is JSON");
+    assert_eq!(json["limits"]["metrics_overflowing"][0], "many");
 }
 
 #[test]
