@@ -142,10 +142,15 @@ impl Providers {
             logs: health(&self.pipelines.logs),
             limits: LimitsHealth {
                 log_attributes_dropped: self.pipelines.log_attributes_dropped.load(Ordering::Relaxed),
-                log_lines_suppressed: 0,
+                log_lines_suppressed: self.pipelines.log_lines_suppressed.load(Ordering::Relaxed),
                 metrics_overflowing: self.overflows.names(),
             },
         }
+    }
+
+    /// Where log lines are counted that are neither printed nor exported.
+    pub(crate) fn suppressed_lines(&self) -> Arc<AtomicU64> {
+        self.pipelines.log_lines_suppressed.clone()
     }
 
     /// Flushes all signals side by side and stops, at the latest after `deadline`.
@@ -164,6 +169,7 @@ struct Pipelines {
     logs: Option<Arc<Counter>>,
     connection: Option<Arc<Connection>>,
     log_attributes_dropped: Arc<AtomicU64>,
+    log_lines_suppressed: Arc<AtomicU64>,
 }
 
 impl Pipelines {

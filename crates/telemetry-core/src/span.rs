@@ -107,7 +107,7 @@ pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     chain(error, ": ")
 }
 
-fn chain(error: &(dyn Error + 'static), separator: &str) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static), separator: &str) -> String {
     let mut text = own_text(error);
     let mut source = error.source();
     while let Some(cause) = source {
@@ -119,7 +119,7 @@ fn chain(error: &(dyn Error + 'static), separator: &str) -> String {
 }
 
 /// The error's own text, without what it may quote.
-fn own_text(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn own_text(error: &(dyn Error + 'static)) -> String {
     use reqwest_middleware::Error as MiddlewareError;
     match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
         (Some(error), _, _) => crate::client::failure_text(error).to_owned(),
@@ -132,7 +132,7 @@ fn own_text(error: &(dyn Error + 'static)) -> String {
 /// An error's text may be as long as what it complains about.
 const MAX_TEXT_LENGTH: usize = 4096;
 
-fn cut(mut text: String) -> String {
+pub(crate) fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_TEXT_LENGTH));
     text
 }

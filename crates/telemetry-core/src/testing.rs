@@ -42,7 +42,7 @@ use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
 use crate::propagation::{Propagation, TraceContext};
-use crate::subscriber;
+use crate::subscriber::{self, LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
 
 /// As in production, by default.
@@ -94,9 +94,10 @@ impl TestTelemetry {
     /// Makes `tracing` spans and events of this thread go here while the guard lives.
     #[must_use]
     pub fn collect_tracing(&self) -> DefaultGuard {
+        let no_limit = RateLimit::new(0, Arc::default());
         let subscriber = tracing_subscriber::registry()
             .with(subscriber::spans(self.telemetry.tracer().clone()))
-            .with(subscriber::logs(&self.loggers, "trace"));
+            .with(subscriber::logs(LogRecords::new(&self.loggers), "trace", no_limit));
         tracing::subscriber::set_default(subscriber)
     }
 
