@@ -21,9 +21,10 @@ use crate::log_format::NoSpanFields;
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::propagation::{Propagation, TraceContext};
+use crate::runtime::Runtimes;
 use crate::subscriber::{LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
-use crate::{Config, log_format, resource, subscriber};
+use crate::{Config, log_format, resource, runtime, subscriber};
 
 /// How long dropping the guard may take, where [`TelemetryGuard::shutdown`] was not called.
 const DROP_DEADLINE: Duration = Duration::from_secs(3);
@@ -63,15 +64,19 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
     global::set_tracer_provider(providers.tracer.clone());
     global::set_text_map_propagator(TextMapCompositePropagator::new(propagators(config)));
 
+    let meter = providers.meter.meter(SCOPE);
+    let runtimes = config.metrics.runtime.then(|| runtime::observe(&meter));
     let telemetry = Telemetry::from_parts(Inner {
         tracer,
-        meter: providers.meter.meter(SCOPE),
+        meter,
         propagation: Propagation::new(propagators(config)),
         excluded_paths: PathPatterns::new(config.excluded_urls.iter().cloned()),
         metrics: providers.pull.clone(),
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,
         background: Background::on_current_runtime(),
+        _own_runtime: runtimes.as_ref().and_then(Runtimes::watch_current),
+        runtimes,
     });
     Ok(TelemetryGuard { telemetry, providers: Some(providers), log_rate })
 }

@@ -8,6 +8,8 @@
 //! | [`client`] | one CLIENT span a try: `{METHOD} {url.template}` | `http.client.request.duration` |
 //! | [`db`] | one CLIENT span a statement: `{operation} {tables}`; `transaction`; `wait_for_connection` | `db.client.operation.duration`, `db.client.connection.*` |
 //! | [`tracing`](https://docs.rs/tracing) | `#[instrument]` spans, INTERNAL | |
+//! | the process (Linux) | | `process.*`: CPU time, memory, disk, threads, file descriptors, context switches, page faults, uptime |
+//! | the tokio runtimes, summed up | | `tokio.workers`, `.alive_tasks`, `.global_queue_depth`, `.worker.busy_duration`, `.worker.park_count` |
 //!
 //! Names, units and attributes are those of the stable OpenTelemetry semantic conventions; a change of
 //! them is a breaking change. `tracing` events are log records that know their trace. W3C Trace Context
@@ -89,6 +91,7 @@ mod log_format;
 mod paths;
 mod redact;
 mod resource;
+mod runtime;
 mod subscriber;
 mod telemetry;
 

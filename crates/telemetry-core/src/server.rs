@@ -35,6 +35,7 @@ use self::exchange::Exchange;
 use self::metrics::Metrics;
 use crate::Telemetry;
 use crate::propagation::{ActixHeaders, traceparent};
+use crate::runtime::RuntimeWatch;
 use crate::span::{Exception, panic_message};
 
 /// The header that tells the caller its trace (W3C Trace Context, `traceresponse`).
@@ -104,7 +105,8 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(ServerService { shared: self.shared.clone(), service }))
+        let runtime = self.shared.telemetry.watch_runtime();
+        ready(Ok(ServerService { shared: self.shared.clone(), service, _runtime: runtime }))
     }
 }
 
@@ -112,6 +114,8 @@ where
 pub struct ServerService<S> {
     shared: Arc<Shared>,
     service: S,
+    /// Of the worker that it runs in.
+    _runtime: Option<RuntimeWatch>,
 }
 
 impl<S, B> Service<ServiceRequest> for ServerService<S>

@@ -22,6 +22,7 @@ use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
 use crate::propagation::Propagation;
+use crate::runtime::{RuntimeWatch, Runtimes};
 use crate::server::ServerTelemetry;
 use crate::span::{Exception, PANIC, panic_message};
 
@@ -43,6 +44,10 @@ pub(crate) struct Inner {
     pub(crate) metrics: Option<PullReader>,
     pub(crate) is_enabled: bool,
     pub(crate) background: Background,
+    /// The runtimes whose metrics are made; none where they are not.
+    pub(crate) runtimes: Option<Runtimes>,
+    /// Of the runtime in which it was set up.
+    pub(crate) _own_runtime: Option<RuntimeWatch>,
 }
 
 /// Where background tasks run, and how many still do.
@@ -182,6 +187,11 @@ impl Telemetry {
     /// ```
     pub fn prometheus(&self) -> Option<String> {
         self.inner.metrics.as_ref()?.scrape()
+    }
+
+    /// Makes metrics of the current runtime while the answer lives.
+    pub(crate) fn watch_runtime(&self) -> Option<RuntimeWatch> {
+        self.inner.runtimes.as_ref()?.watch_current()
     }
 
     pub(crate) fn propagation(&self) -> &Propagation {

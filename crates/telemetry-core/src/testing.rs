@@ -87,6 +87,8 @@ impl TestTelemetry {
             metrics: Some(reader.clone()),
             is_enabled: true,
             background: Background::on_current_runtime(),
+            runtimes: None,
+            _own_runtime: None,
         });
         Self { telemetry, records, loggers, reader, _meters: meters }
     }
