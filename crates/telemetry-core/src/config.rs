@@ -20,7 +20,7 @@ use std::fmt::Write as _;
 pub use env::{ConfigError, Env, Mistake, Setting, Source};
 pub use limits::AttributeLimits;
 pub use logs::{LogFormat, Logs};
-pub use metrics::Metrics;
+pub use metrics::{ExemplarFilter, Metrics};
 pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol};
 pub use pipeline::{Batch, Exporter, Signal};
 pub use service::Service;
@@ -140,10 +140,9 @@ fn read_excluded_urls(env: &mut Env) -> Vec<String> {
 }
 
 /// Variables of the specification without effect here, and what to do instead.
-const NOT_HONOURED: [(&str, &str); 9] = [
+const NOT_HONOURED: [(&str, &str); 8] = [
     ("OTEL_CONFIG_FILE", "to be unset: declarative configuration is not supported yet"),
     ("OTEL_LOG_LEVEL", "to be unset: RUST_LOG decides what is logged"),
-    ("OTEL_METRICS_EXEMPLAR_FILTER", "to be unset: exemplars are not supported yet"),
     (
         "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
         "to be unset: instruments set their own buckets",

@@ -28,7 +28,8 @@ use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider, Stream}
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, TracerProviderBuilder};
 
 use crate::Config;
-use crate::config::{Exporter, Otlp, Signal};
+use crate::config::{ExemplarFilter, Exporter, Otlp, Signal};
+use crate::exemplars::Exemplars;
 use crate::prometheus::PullReader;
 use connection::Connection;
 use counter::Counter;
@@ -54,6 +55,8 @@ pub(crate) struct Providers {
     pub(crate) logger: SdkLoggerProvider,
     /// Reads the metrics on demand, whichever exporters there are; none where there are none.
     pub(crate) pull: Option<PullReader>,
+    /// Takes the exemplars that go with the metrics to a collector.
+    pub(crate) exemplars: Exemplars,
     overflows: Overflows,
     pipelines: Arc<Pipelines>,
 }
@@ -75,6 +78,10 @@ impl Providers {
             .with_resource(resource.clone())
             .with_sampler(config.traces.sampler.clone())
             .with_span_limits(config.traces.limits);
+        // Only OTLP has a place for them.
+        let is_exported = !config.disabled && config.metrics.exporters.contains(&Exporter::Otlp);
+        let filter = if is_exported { config.metrics.exemplars } else { ExemplarFilter::AlwaysOff };
+        let exemplars = Exemplars::new(filter);
         let overflows = Overflows::new(config.metrics.cardinality_limit);
         let mut meter = limited(config.metrics.cardinality_limit).with_resource(resource.clone());
         let mut logger = SdkLoggerProvider::builder().with_resource(resource.clone());
@@ -106,9 +113,12 @@ impl Providers {
                         config.metrics.interval,
                         &overflows,
                     )),
-                    Exporter::Otlp => {
-                        meter.with_reader(metrics::otlp_reader(&config.metrics, &mut pipelines, &overflows)?)
-                    }
+                    Exporter::Otlp => meter.with_reader(metrics::otlp_reader(
+                        &config.metrics,
+                        &mut pipelines,
+                        &overflows,
+                        &exemplars,
+                    )?),
                     // The reader below is all it needs.
                     Exporter::Prometheus => meter,
                 };
@@ -128,6 +138,7 @@ impl Providers {
             meter: meter.build(),
             logger: logger.build(),
             pull,
+            exemplars,
             overflows,
             pipelines: Arc::new(pipelines),
         })

@@ -72,6 +72,7 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         propagation: Propagation::new(propagators(config)),
         excluded_paths: PathPatterns::new(config.excluded_urls.iter().cloned()),
         metrics: providers.pull.clone(),
+        exemplars: providers.exemplars.clone(),
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,
         background: Background::on_current_runtime(),

@@ -68,6 +68,12 @@
 //!   trace. [`context`] carries it to other tasks and to blocking threads; the raw functions lose it.
 //! - `RUST_LOG` filters log output and nothing else.
 //! - [`prometheus`] gives the metrics to whoever fetches them, beside any exporter.
+//! - Nobody makes it grow: attributes keep to the limits of the specification, a metric has at most
+//!   `METRICS_CARDINALITY_LIMIT` series, and one place in the code logs at most `LOG_RATE_LIMIT` lines a second. What
+//!   limits keep back is counted in [`export::ExportHealth`].
+//! - Give errors to `tracing` as `error = &error as &(dyn std::error::Error + 'static)`: then log lines and records tell
+//!   the whole chain, without the URLs and values that such errors quote. `%error` is only text, as the error has it.
+//! - Exemplars lead from the three `*.duration` metrics to traces, by OTLP. The Prometheus text has no place for them.
 //! - Telemetry costs no request: exporters live on threads of their own, queues are bounded, and what
 //!   is dropped is counted.
 //! - [`span`] tells the current span what the application knows.
@@ -86,6 +92,7 @@ pub mod span;
 pub mod testing;
 
 mod baggage;
+mod exemplars;
 mod init;
 mod log_format;
 mod paths;

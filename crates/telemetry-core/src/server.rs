@@ -88,7 +88,7 @@ struct Shared {
 
 impl ServerTelemetry {
     pub(crate) fn new(telemetry: Telemetry) -> Self {
-        let metrics = Metrics::new(telemetry.meter());
+        let metrics = Metrics::new(&telemetry);
         Self { shared: Arc::new(Shared { telemetry, metrics }) }
     }
 }

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{self, ClientTelemetry};
+use crate::exemplars::Exemplars;
 use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
     pub(crate) is_enabled: bool,
+    pub(crate) exemplars: Exemplars,
     pub(crate) background: Background,
     /// The runtimes whose metrics are made; none where they are not.
     pub(crate) runtimes: Option<Runtimes>,
@@ -187,6 +189,10 @@ impl Telemetry {
     /// ```
     pub fn prometheus(&self) -> Option<String> {
         self.inner.metrics.as_ref()?.scrape()
+    }
+
+    pub(crate) fn exemplars(&self) -> &Exemplars {
+        &self.inner.exemplars
     }
 
     /// Makes metrics of the current runtime while the answer lives.

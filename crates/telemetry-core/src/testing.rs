@@ -37,6 +37,8 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
+use crate::config::ExemplarFilter;
+use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows, limit_span};
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
@@ -83,6 +85,7 @@ impl TestTelemetry {
                 Box::new(opentelemetry_sdk::propagation::BaggagePropagator::new()),
             ]),
             excluded_paths: PathPatterns::new(["/health", "/metrics"]),
+            exemplars: Exemplars::new(ExemplarFilter::AlwaysOff),
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,

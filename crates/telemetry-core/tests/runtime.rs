@@ -6,8 +6,8 @@ mod support;
 use std::net::Ipv4Addr;
 
 use actix_web::{App, HttpServer};
-use telemetry_core::Config;
 use telemetry_core::config::Env;
+use telemetry_core::{Config, context};
 
 use support::eventually;
 
@@ -36,7 +36,7 @@ async fn the_workers_of_a_server_are_told_of_while_it_runs() {
         .unwrap()
         .run();
     let handle = server.handle();
-    let server = actix_web::rt::spawn(server);
+    let server = context::spawn_local(server);
     eventually("three workers more", || workers(4)).await;
     #[cfg(target_os = "linux")]
     assert!(text().contains("# TYPE process_cpu_time_seconds_total counter"), "{}", text());

@@ -1,5 +1,7 @@
 //! Metrics: how often, and in which form.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
@@ -19,6 +21,10 @@ pub struct Metrics {
     pub export_timeout: Duration,
     /// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`: `cumulative` (default), `delta` or `lowmemory`.
     pub temporality: Temporality,
+    /// `OTEL_METRICS_EXEMPLAR_FILTER`: `trace_based` (default), `always_on` or `always_off`. Exemplars go with OTLP, of
+    /// `http.server.request.duration`, `http.client.request.duration` and `db.client.operation.duration`: for each
+    /// export, instrument and bucket one of what went well and one of what did not.
+    pub exemplars: ExemplarFilter,
     /// `METRICS_CARDINALITY_LIMIT`, default 2000: how many series an instrument may have. Measurements of further
     /// ones are summed up in one series with the attribute `otel.metric.overflow` (specification, "Cardinality
     /// limits"), which is told once per instrument, in the log and in
@@ -38,6 +44,11 @@ impl Metrics {
             interval: env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(5)),
             export_timeout: env.timeout("OTEL_METRIC_EXPORT_TIMEOUT", Duration::from_secs(30)),
             temporality: read_temporality(env),
+            exemplars: env.setting(
+                "OTEL_METRICS_EXEMPLAR_FILTER",
+                ExemplarFilter::TraceBased,
+                "trace_based, always_on or always_off",
+            ),
             cardinality_limit: read_cardinality_limit(env),
             runtime: env.recorded(
                 "OTEL_INSTRUMENTATION_RUNTIME_METRICS_ENABLED",
@@ -48,6 +59,40 @@ impl Metrics {
             ),
             otlp: general.for_signal(Signal::Metrics, env),
         }
+    }
+}
+
+/// Which measurements may become exemplars (specification, "ExemplarFilter").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExemplarFilter {
+    /// Those inside a sampled span.
+    TraceBased,
+    /// All.
+    AlwaysOn,
+    /// None.
+    AlwaysOff,
+}
+
+impl FromStr for ExemplarFilter {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "trace_based" => Ok(Self::TraceBased),
+            "always_on" => Ok(Self::AlwaysOn),
+            "always_off" => Ok(Self::AlwaysOff),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for ExemplarFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TraceBased => "trace_based",
+            Self::AlwaysOn => "always_on",
+            Self::AlwaysOff => "always_off",
+        })
     }
 }
 

@@ -60,6 +60,7 @@ fn without_variables_every_setting_has_its_documented_default() {
     assert_eq!(metrics.interval, Duration::from_secs(5));
     assert_eq!(metrics.export_timeout, Duration::from_secs(30));
     assert_eq!(metrics.temporality, Temporality::Cumulative);
+    assert_eq!(metrics.exemplars, ExemplarFilter::TraceBased);
     assert_eq!(metrics.cardinality_limit, 2000);
     assert!(metrics.runtime);
 
@@ -397,6 +398,7 @@ fn a_wrong_value_is_told_with_what_would_be_right() {
         ("METRICS_CARDINALITY_LIMIT", "0", "series of an instrument, 1 to 1000000"),
         ("METRICS_CARDINALITY_LIMIT", "1000001", "series of an instrument, 1 to 1000000"),
         ("OTEL_INSTRUMENTATION_RUNTIME_METRICS_ENABLED", "on", "true or false"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "all", "trace_based, always_on or always_off"),
         ("LOG_RATE_LIMIT", "-1", "lines a second, a whole number (0 for no limit)"),
         ("RUST_LOG", "info,=[", "directives such as info or warn,order_service=debug"),
         ("LOG_FORMAT", "xml", "text or json"),

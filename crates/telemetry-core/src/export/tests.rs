@@ -7,10 +7,12 @@ use std::time::Instant;
 use opentelemetry::KeyValue;
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _};
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{Span as _, TraceContextExt as _, Tracer as _, TracerProvider as _};
 
 use opentelemetry_proto::tonic::common::v1::AnyValue as AnyValueMessage;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{Exemplar, exemplar};
 
 use super::*;
 use crate::config::Env;
@@ -167,6 +169,70 @@ fn a_metric_with_too_many_series_is_summed_up_and_told_once() {
     assert_eq!(told.len(), 1, "{told:?}");
     let json = serde_json::to_value(providers.health()).expect("health is JSON");
     assert_eq!(json["limits"]["metrics_overflowing"][0], "many");
+}
+
+#[test]
+fn a_histogram_points_to_the_traces_of_its_measurements() {
+    // One of each bucket, and of what failed; each is told once.
+    let sampled = vec![(1, 0.5, true), (1, 1.5, true), (2, 0.7, true)];
+    assert_eq!(exemplars(&[]), [sampled.clone(), vec![]]);
+    let json = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
+    assert_eq!(exemplars(&json), [sampled, vec![]]);
+    let all = vec![(1, 0.1, false), (1, 1.5, true), (2, 0.7, true)];
+    assert_eq!(exemplars(&[("OTEL_METRICS_EXEMPLAR_FILTER", "always_on")]), [all, vec![]]);
+    assert_eq!(exemplars(&[("OTEL_METRICS_EXEMPLAR_FILTER", "always_off")]), [vec![], vec![]]);
+    assert_eq!(exemplars(&[("OTEL_TRACES_SAMPLER", "always_off")]), [vec![], vec![]]);
+}
+
+/// The exemplars of two exports with measurements before the first: by how many attributes their point has, their
+/// value, and whether they tell the trace.
+fn exemplars(variables: &[(&str, &str)]) -> Vec<Vec<(usize, f64, bool)>> {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(&collector.endpoint(), variables);
+    let meter = providers.meter.meter("test");
+    let histogram = meter.f64_histogram("work").with_boundaries(vec![1.0, 2.0]).build();
+    let [histogram, same] = [(); 2].map(|()| providers.exemplars.of(histogram.clone(), "work", &[1.0, 2.0]));
+    let good = [KeyValue::new("route", "/")];
+    let bad = [KeyValue::new("route", "/"), KeyValue::new("error.type", "500")];
+    histogram.record(0.1, &good);
+    let context = opentelemetry::Context::new().with_span(providers.tracer.tracer("test").start("work"));
+    let attached = context.clone().attach();
+    [0.5, 0.6, 1.0, 1.5].into_iter().for_each(|value| histogram.record(value, &good));
+    same.record(0.7, &bad);
+    same.record(1.6, &good);
+    drop(attached);
+    providers.meter.force_flush().expect("the collector takes it");
+    context.span().end();
+    assert!(providers.shutdown(DEADLINE).is_complete());
+
+    let span = context.span().span_context().clone();
+    let read = |exemplar: &Exemplar| {
+        let Some(exemplar::Value::AsDouble(value)) = exemplar.value else { panic!("{exemplar:?}") };
+        let ids = (&exemplar.trace_id[..], &exemplar.span_id[..]);
+        let is_traced = ids == (&span.trace_id().to_bytes(), &span.span_id().to_bytes());
+        assert!(is_traced || ids == (&[], &[]), "{exemplar:?}");
+        (value, is_traced, exemplar.time_unix_nano)
+    };
+    let received = collector.received().into_iter().filter(|request| request.path == "/v1/metrics");
+    let exports = received.map(|request| {
+        let request = match request.header("content-type") {
+            Some("application/json") => serde_json::from_slice(&request.body).expect("the body is JSON"),
+            _ => request.metrics(),
+        };
+        let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
+        let Some(Data::Histogram(histogram)) = &metric.data else { panic!("{metric:?}") };
+        assert_eq!(histogram.data_points.iter().map(|point| point.count).sum::<u64>(), 7);
+        let mut told = Vec::new();
+        for point in &histogram.data_points {
+            for (value, is_traced, time) in point.exemplars.iter().map(read) {
+                assert!((1..=point.time_unix_nano).contains(&time));
+                told.push((point.attributes.len(), value, is_traced));
+            }
+        }
+        told.sort_by(|one, other| one.partial_cmp(other).expect("no value is NaN"));
+        told
+    });
+    exports.collect()
 }
 
 #[test]

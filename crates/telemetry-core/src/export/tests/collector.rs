@@ -91,7 +91,7 @@ impl Received {
         ExportLogsServiceRequest::decode(self.body.as_slice()).expect("the body is a log export")
     }
 
-    fn metrics(&self) -> ExportMetricsServiceRequest {
+    pub(super) fn metrics(&self) -> ExportMetricsServiceRequest {
         ExportMetricsServiceRequest::decode(self.body.as_slice()).expect("the body is a metric export")
     }
 }
