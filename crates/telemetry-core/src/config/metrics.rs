@@ -31,7 +31,7 @@ pub struct Metrics {
     /// [`ExportHealth`](crate::export::ExportHealth).
     pub cardinality_limit: usize,
     /// `OTEL_INSTRUMENTATION_RUNTIME_METRICS_ENABLED`, default `true`: whether there are metrics of the process (`process.*`, on Linux) and of the
-    /// asynchronous runtimes (`tokio.*`).
+    /// asynchronous runtimes (`tokio.*`). The console does not show them: they never rest.
     pub runtime: bool,
     /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_METRICS_*`.
     pub otlp: Otlp,

@@ -175,16 +175,17 @@ fn a_metric_with_too_many_series_is_summed_up_and_told_once() {
 fn a_histogram_points_to_the_traces_of_its_measurements() {
     // One of each bucket, and of what failed; each is told once.
     let sampled = vec![(1, 0.5, true), (1, 1.5, true), (2, 0.7, true)];
-    assert_eq!(exemplars(&[]), [sampled.clone(), vec![]]);
+    let next = vec![(1, 1.2, true)];
+    assert_eq!(exemplars(&[]), [sampled.clone(), next.clone()]);
     let json = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
-    assert_eq!(exemplars(&json), [sampled, vec![]]);
+    assert_eq!(exemplars(&json), [sampled, next.clone()]);
     let all = vec![(1, 0.1, false), (1, 1.5, true), (2, 0.7, true)];
-    assert_eq!(exemplars(&[("OTEL_METRICS_EXEMPLAR_FILTER", "always_on")]), [all, vec![]]);
+    assert_eq!(exemplars(&[("OTEL_METRICS_EXEMPLAR_FILTER", "always_on")]), [all, next]);
     assert_eq!(exemplars(&[("OTEL_METRICS_EXEMPLAR_FILTER", "always_off")]), [vec![], vec![]]);
     assert_eq!(exemplars(&[("OTEL_TRACES_SAMPLER", "always_off")]), [vec![], vec![]]);
 }
 
-/// The exemplars of two exports with measurements before the first: by how many attributes their point has, their
+/// The exemplars of two exports with measurements before each: by how many attributes their point has, their
 /// value, and whether they tell the trace.
 fn exemplars(variables: &[(&str, &str)]) -> Vec<Vec<(usize, f64, bool)>> {
     let collector = Collector::start(|_| Answer::Accept);
@@ -200,8 +201,9 @@ fn exemplars(variables: &[(&str, &str)]) -> Vec<Vec<(usize, f64, bool)>> {
     [0.5, 0.6, 1.0, 1.5].into_iter().for_each(|value| histogram.record(value, &good));
     same.record(0.7, &bad);
     same.record(1.6, &good);
-    drop(attached);
     providers.meter.force_flush().expect("the collector takes it");
+    histogram.record(1.2, &good);
+    drop(attached);
     context.span().end();
     assert!(providers.shutdown(DEADLINE).is_complete());
 
@@ -214,14 +216,17 @@ fn exemplars(variables: &[(&str, &str)]) -> Vec<Vec<(usize, f64, bool)>> {
         (value, is_traced, exemplar.time_unix_nano)
     };
     let received = collector.received().into_iter().filter(|request| request.path == "/v1/metrics");
-    let exports = received.map(|request| {
+    let exports = received.zip([true, false]).map(|(request, is_first)| {
         let request = match request.header("content-type") {
             Some("application/json") => serde_json::from_slice(&request.body).expect("the body is JSON"),
             _ => request.metrics(),
         };
         let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
         let Some(Data::Histogram(histogram)) = &metric.data else { panic!("{metric:?}") };
-        assert_eq!(histogram.data_points.iter().map(|point| point.count).sum::<u64>(), 7);
+        assert_eq!(
+            histogram.data_points.iter().map(|point| point.count).sum::<u64>(),
+            if is_first { 7 } else { 8 }
+        );
         let mut told = Vec::new();
         for point in &histogram.data_points {
             for (value, is_traced, time) in point.exemplars.iter().map(read) {
