@@ -13,7 +13,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::Extensions;
 use opentelemetry::context::FutureExt;
-use opentelemetry::metrics::Histogram;
 use opentelemetry_semantic_conventions::metric;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
@@ -21,6 +20,7 @@ use reqwest_middleware::{Middleware, Next};
 use self::exchange::Exchange;
 pub(crate) use self::exchange::failure_text;
 use crate::Telemetry;
+use crate::exemplars::TracedHistogram;
 use crate::names::DURATION_BUCKETS;
 use crate::propagation::RequestHeaders;
 
@@ -37,7 +37,7 @@ struct Tries(i64);
 #[derive(Clone)]
 pub struct ClientTelemetry {
     telemetry: Telemetry,
-    duration: Histogram<f64>,
+    duration: TracedHistogram,
 }
 
 impl ClientTelemetry {
@@ -49,6 +49,8 @@ impl ClientTelemetry {
             .with_description("Duration of HTTP client requests.")
             .with_boundaries(DURATION_BUCKETS.to_vec())
             .build();
+        let duration =
+            telemetry.exemplars().of(duration, metric::HTTP_CLIENT_REQUEST_DURATION, &DURATION_BUCKETS);
         Self { telemetry, duration }
     }
 }

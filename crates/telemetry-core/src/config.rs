@@ -6,6 +6,7 @@
 //! because settings that are silently ignored are found out in production.
 
 mod env;
+mod limits;
 mod list;
 mod logs;
 mod metrics;
@@ -17,8 +18,9 @@ mod traces;
 use std::fmt::Write as _;
 
 pub use env::{ConfigError, Env, Mistake, Setting, Source};
+pub use limits::AttributeLimits;
 pub use logs::{LogFormat, Logs};
-pub use metrics::Metrics;
+pub use metrics::{ExemplarFilter, Metrics};
 pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol};
 pub use pipeline::{Batch, Exporter, Signal};
 pub use service::Service;
@@ -88,9 +90,10 @@ impl Config {
         let disabled = env.flag("OTEL_SDK_DISABLED");
         let service = Service::read(service_name, service_version, env);
         let general = Otlp::read(env);
-        let traces = Traces::read(development, &general, env);
+        let limits = AttributeLimits::read_general(env);
+        let traces = Traces::read(development, &general, limits, env);
         let metrics = Metrics::read(development, &general, env);
-        let logs = Logs::read(development, &general, env);
+        let logs = Logs::read(development, &general, limits, env);
         let propagators = traces::read_propagators(env);
         let excluded_urls = read_excluded_urls(env);
         refuse_what_is_not_honoured(env);
@@ -137,14 +140,9 @@ fn read_excluded_urls(env: &mut Env) -> Vec<String> {
 }
 
 /// Variables of the specification without effect here, and what to do instead.
-const NOT_HONOURED: [(&str, &str); 13] = [
+const NOT_HONOURED: [(&str, &str); 8] = [
     ("OTEL_CONFIG_FILE", "to be unset: declarative configuration is not supported yet"),
     ("OTEL_LOG_LEVEL", "to be unset: RUST_LOG decides what is logged"),
-    ("OTEL_METRICS_EXEMPLAR_FILTER", "to be unset: exemplars are not supported yet"),
-    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH_LIMIT),
-    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH_LIMIT),
-    ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH_LIMIT),
-    ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "to be unset: log records have no attribute limit yet"),
     (
         "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
         "to be unset: instruments set their own buckets",
@@ -155,7 +153,6 @@ const NOT_HONOURED: [(&str, &str); 13] = [
     ("OTEL_SEMCONV_STABILITY_OPT_IN", "to be unset: only the stable conventions are emitted"),
     ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "to be unset: Zipkin is not supported, OTLP is"),
 ];
-const LENGTH_LIMIT: &str = "to be unset: attribute values are not cut yet";
 const PROMETHEUS: &str = "to be unset: metrics are fetched from the port that the service serves";
 const CERTIFICATE: &str = "to be unset: certificates of your own are not supported yet";
 

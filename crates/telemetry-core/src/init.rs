@@ -17,11 +17,14 @@ use tracing_subscriber::{Layer, Registry, fmt};
 use crate::baggage::BaggageAttributes;
 use crate::config::{Exporter, LogFormat, Propagator};
 use crate::export::{ExportError, Providers, ShutdownReport};
+use crate::log_format::NoSpanFields;
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::propagation::{Propagation, TraceContext};
+use crate::runtime::Runtimes;
+use crate::subscriber::{LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
-use crate::{Config, log_format, resource, subscriber};
+use crate::{Config, log_format, resource, runtime, subscriber};
 
 /// How long dropping the guard may take, where [`TelemetryGuard::shutdown`] was not called.
 const DROP_DEADLINE: Duration = Duration::from_secs(3);
@@ -54,23 +57,29 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
     let providers =
         Providers::start(config, &resource, |tracers| tracers.with_span_processor(BaggageAttributes))?;
     let tracer = providers.tracer.tracer(SCOPE);
-    install_subscriber(config, &providers, &tracer)?;
+    let log_rate = RateLimit::new(config.logs.rate_limit, providers.suppressed_lines());
+    install_subscriber(config, &providers, &tracer, log_rate.clone())?;
 
     global::set_meter_provider(providers.meter.clone());
     global::set_tracer_provider(providers.tracer.clone());
     global::set_text_map_propagator(TextMapCompositePropagator::new(propagators(config)));
 
+    let meter = providers.meter.meter(SCOPE);
+    let runtimes = config.metrics.runtime.then(|| runtime::observe(&meter));
     let telemetry = Telemetry::from_parts(Inner {
         tracer,
-        meter: providers.meter.meter(SCOPE),
+        meter,
         propagation: Propagation::new(propagators(config)),
         excluded_paths: PathPatterns::new(config.excluded_urls.iter().cloned()),
         metrics: providers.pull.clone(),
+        exemplars: providers.exemplars.clone(),
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,
         background: Background::on_current_runtime(),
+        _own_runtime: runtimes.as_ref().and_then(Runtimes::watch_current),
+        runtimes,
     });
-    Ok(TelemetryGuard { telemetry, providers: Some(providers) })
+    Ok(TelemetryGuard { telemetry, providers: Some(providers), log_rate })
 }
 
 fn propagators(config: &Config) -> Vec<Box<dyn TextMapPropagator + Send + Sync>> {
@@ -87,29 +96,27 @@ fn install_subscriber(
     config: &Config,
     providers: &Providers,
     tracer: &opentelemetry_sdk::trace::SdkTracer,
+    log_rate: RateLimit,
 ) -> Result<(), InitError> {
     let spans = (!config.disabled).then(|| subscriber::spans(tracer.clone()));
     let is_exported = !config.disabled && config.logs.exporters.contains(&Exporter::Otlp);
-    let logs = is_exported.then(|| subscriber::logs(&providers.logger, &config.logs.filter));
+    let records = is_exported.then(|| LogRecords::new(&providers.logger));
     tracing_subscriber::registry()
-        .with(printer(config))
+        .with(subscriber::logs(printer(config).and_then(records), &config.logs.filter, log_rate))
         .with(spans)
-        .with(logs)
         .try_init()
         .map_err(|_| InitError::SubscriberInstalled)
 }
 
 /// Log lines on standard output: every process has them, whatever is exported besides.
 fn printer(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let filter = subscriber::env_filter(&config.logs.filter);
+    let lines = fmt::layer().fmt_fields(NoSpanFields);
     match config.logs.format {
         LogFormat::Text => {
             let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            fmt::layer().with_ansi(colours).event_format(log_format::Text).with_filter(filter).boxed()
+            lines.with_ansi(colours).event_format(log_format::Text).boxed()
         }
-        LogFormat::Json => {
-            fmt::layer().with_ansi(false).event_format(log_format::Json).with_filter(filter).boxed()
-        }
+        LogFormat::Json => lines.with_ansi(false).event_format(log_format::Json).boxed(),
     }
 }
 
@@ -120,12 +127,14 @@ fn printer(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
 pub struct TelemetryGuard {
     telemetry: Telemetry,
     providers: Option<Providers>,
+    log_rate: RateLimit,
 }
 
 impl TelemetryGuard {
     /// Exports what is still queued, all signals side by side, and says what became of it. It blocks for
     /// at most `deadline`, and may be called from inside a runtime: the work is done elsewhere.
     pub fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
+        self.log_rate.tell();
         self.providers.take().map(|providers| providers.shutdown(deadline)).unwrap_or_default()
     }
 }
@@ -141,6 +150,7 @@ impl Deref for TelemetryGuard {
 impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Some(providers) = self.providers.take() {
+            self.log_rate.tell();
             providers.shutdown(DROP_DEADLINE);
         }
     }

@@ -39,6 +39,7 @@ use self::exchange::Exchange;
 use self::metrics::Metrics;
 use crate::Telemetry;
 use crate::propagation::{ActixHeaders, traceparent};
+use crate::runtime::RuntimeWatch;
 use crate::span::{Exception, panic_message};
 use crate::untraced::untraced;
 
@@ -92,7 +93,7 @@ struct Shared {
 
 impl ServerTelemetry {
     pub(crate) fn new(telemetry: Telemetry) -> Self {
-        let metrics = Metrics::new(telemetry.meter());
+        let metrics = Metrics::new(&telemetry);
         Self { shared: Arc::new(Shared { telemetry, metrics }) }
     }
 }
@@ -109,7 +110,8 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(ServerService { shared: self.shared.clone(), service }))
+        let runtime = self.shared.telemetry.watch_runtime();
+        ready(Ok(ServerService { shared: self.shared.clone(), service, _runtime: runtime }))
     }
 }
 
@@ -117,6 +119,8 @@ where
 pub struct ServerService<S> {
     shared: Arc<Shared>,
     service: S,
+    /// Of the worker that it runs in.
+    _runtime: Option<RuntimeWatch>,
 }
 
 impl<S, B> Service<ServiceRequest> for ServerService<S>

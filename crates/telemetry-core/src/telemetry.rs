@@ -18,10 +18,12 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{self, ClientTelemetry};
+use crate::exemplars::Exemplars;
 use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
 use crate::propagation::Propagation;
+use crate::runtime::{RuntimeWatch, Runtimes};
 use crate::server::ServerTelemetry;
 use crate::span::{Exception, PANIC, panic_message};
 use crate::untraced::untraced;
@@ -43,7 +45,12 @@ pub(crate) struct Inner {
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
     pub(crate) is_enabled: bool,
+    pub(crate) exemplars: Exemplars,
     pub(crate) background: Background,
+    /// The runtimes whose metrics are made; none where they are not.
+    pub(crate) runtimes: Option<Runtimes>,
+    /// Of the runtime in which it was set up.
+    pub(crate) _own_runtime: Option<RuntimeWatch>,
 }
 
 /// Where background tasks run, and how many still do.
@@ -190,6 +197,15 @@ impl Telemetry {
     /// ```
     pub fn prometheus(&self) -> Option<String> {
         self.inner.metrics.as_ref()?.scrape()
+    }
+
+    pub(crate) fn exemplars(&self) -> &Exemplars {
+        &self.inner.exemplars
+    }
+
+    /// Makes metrics of the current runtime while the answer lives.
+    pub(crate) fn watch_runtime(&self) -> Option<RuntimeWatch> {
+        self.inner.runtimes.as_ref()?.watch_current()
     }
 
     pub(crate) fn propagation(&self) -> &Propagation {

@@ -37,13 +37,19 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
+use crate::config::ExemplarFilter;
+use crate::exemplars::Exemplars;
+use crate::export::{self, Overflows, limit_span};
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
 use crate::propagation::{Propagation, TraceContext};
-use crate::subscriber;
+use crate::subscriber::{self, LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
 use crate::untraced::UnlessUntraced;
+
+/// As in production, by default.
+const CARDINALITY_LIMIT: usize = 2000;
 
 /// A [`Telemetry`] whose spans, logs and metrics stay in memory.
 pub struct TestTelemetry {
@@ -69,8 +75,8 @@ impl TestTelemetry {
             .with_span_processor(BaggageAttributes)
             .with_span_processor(Recorder(records.clone()))
             .build();
-        let reader = PullReader::default();
-        let meters = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        let reader = PullReader::new(Overflows::new(CARDINALITY_LIMIT));
+        let meters = export::limited(CARDINALITY_LIMIT).with_reader(reader.clone()).build();
         let loggers = SdkLoggerProvider::builder().with_log_processor(Recorder(records.clone())).build();
         let telemetry = Telemetry::from_parts(Inner {
             tracer: tracers.tracer(SCOPE),
@@ -80,10 +86,13 @@ impl TestTelemetry {
                 Box::new(opentelemetry_sdk::propagation::BaggagePropagator::new()),
             ]),
             excluded_paths: PathPatterns::new(["/health", "/metrics"]),
+            exemplars: Exemplars::new(ExemplarFilter::AlwaysOff),
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,
             background: Background::on_current_runtime(),
+            runtimes: None,
+            _own_runtime: None,
         });
         Self { telemetry, records, loggers, reader, _meters: meters }
     }
@@ -91,9 +100,10 @@ impl TestTelemetry {
     /// Makes `tracing` spans and events of this thread go here while the guard lives.
     #[must_use]
     pub fn collect_tracing(&self) -> DefaultGuard {
+        let no_limit = RateLimit::new(0, Arc::default());
         let subscriber = tracing_subscriber::registry()
             .with(subscriber::spans(self.telemetry.tracer().clone()))
-            .with(subscriber::logs(&self.loggers, "trace"));
+            .with(subscriber::logs(LogRecords::new(&self.loggers), "trace", no_limit));
         tracing::subscriber::set_default(subscriber)
     }
 
@@ -357,7 +367,8 @@ struct Recorder(Arc<Records>);
 impl SpanProcessor for Recorder {
     fn on_start(&self, _span: &mut opentelemetry_sdk::trace::Span, _cx: &opentelemetry::Context) {}
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
+        limit_span(&mut span, None);
         self.0.spans().push(span);
     }
 

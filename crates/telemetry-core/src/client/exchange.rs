@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use http::Version;
-use opentelemetry::metrics::Histogram;
 use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute;
 use reqwest::{Request, Response};
 
 use super::{ClientTelemetry, UrlTemplate};
+use crate::exemplars::TracedHistogram;
 use crate::names::{OTHER_METHOD, http_span_name, known_method};
 use crate::redact;
 use crate::span::Exception;
@@ -18,7 +18,7 @@ use crate::untraced::is_untraced;
 /// Ends its span and records the duration when dropped, also when the caller gave up waiting.
 pub(super) struct Exchange {
     context: Context,
-    duration: Histogram<f64>,
+    duration: TracedHistogram,
     start: Instant,
     attributes: Vec<KeyValue>,
     is_done: bool,

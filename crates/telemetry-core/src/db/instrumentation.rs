@@ -33,7 +33,7 @@ impl Shared {
         Self {
             is_enabled: telemetry.is_enabled(),
             tracer: telemetry.tracer().clone(),
-            metrics: OperationMetrics::new(telemetry.meter()),
+            metrics: OperationMetrics::new(telemetry),
             system: database.system(),
             attributes: database.attributes().into(),
         }
