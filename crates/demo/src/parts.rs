@@ -97,7 +97,14 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
 
 fn run_viewer() -> anyhow::Result<()> {
     let address = format!("127.0.0.1:{}", std::env::var("PORT")?).parse()?;
-    let options = trace_viewer::Options { address, ..trace_viewer::Options::default() };
+    // Some hundred orders' worth: this is one window on one's own machine, and stays a small process.
+    let limits = trace_viewer::Limits {
+        trace_bytes: 12 << 20,
+        log_bytes: 4 << 20,
+        metric_bytes: 4 << 20,
+        ..trace_viewer::Limits::default()
+    };
+    let options = trace_viewer::Options { address, limits };
     actix_web::rt::System::new().block_on(trace_viewer::serve(options, crate::process::terminated()))?;
     Ok(())
 }
