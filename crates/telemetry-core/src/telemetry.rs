@@ -12,12 +12,12 @@ use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Trace
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute;
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::ClientWithMiddleware;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::client::{self, ClientTelemetry};
+use crate::client::ClientTelemetry;
 use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
@@ -74,7 +74,7 @@ impl Telemetry {
     /// An HTTP client that makes a CLIENT span and the client metrics of every request, and sends
     /// the trace along. It gives up connecting after 5 s and waiting after 30 s.
     pub fn client(&self) -> ClientWithMiddleware {
-        ClientBuilder::new(client::plain_client()).with(self.client_middleware()).build()
+        self.client_middleware().into_client()
     }
 
     /// The middleware of [`Telemetry::client`], for a client of one's own. Add it last.

@@ -52,6 +52,9 @@ impl Exchange {
         if let Some(UrlTemplate(template)) = template {
             of_span.push(KeyValue::new(attribute::URL_TEMPLATE, template));
         }
+        if let Some(peer) = client.peer_name {
+            of_span.push(KeyValue::new(attribute::SERVICE_PEER_NAME, peer));
+        }
         if resends > 0 {
             of_span.push(KeyValue::new(attribute::HTTP_REQUEST_RESEND_COUNT, resends));
         }
