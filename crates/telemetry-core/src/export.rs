@@ -27,6 +27,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, TracerProviderBuilder
 use crate::Config;
 use crate::config::{Exporter, Otlp, Signal};
 use crate::prometheus::PullReader;
+use crate::propagation::Deferring;
 use connection::Connection;
 use counter::Counter;
 use delivery::Delivery;
@@ -67,7 +68,7 @@ impl Providers {
     ) -> Result<Self, ExportError> {
         let mut tracer = SdkTracerProvider::builder()
             .with_resource(resource.clone())
-            .with_sampler(config.traces.sampler.clone())
+            .with_sampler(Deferring(config.traces.sampler.clone()))
             .with_span_limits(config.traces.limits);
         let mut meter = SdkMeterProvider::builder().with_resource(resource.clone());
         let mut logger = SdkLoggerProvider::builder().with_resource(resource.clone());

@@ -37,10 +37,11 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
-use crate::names::SCOPE;
+use crate::config::Propagator;
+use crate::names::{BAGGAGE_ATTRIBUTES, SCOPE};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
-use crate::propagation::{Propagation, TraceContext};
+use crate::propagation::{Deferring, Propagation};
 use crate::subscriber;
 use crate::telemetry::{Background, Inner, Telemetry};
 
@@ -55,17 +56,27 @@ pub struct TestTelemetry {
 }
 
 impl TestTelemetry {
-    /// Everything sampled, `/health` and `/metrics` excluded.
+    /// Everything sampled, `/health` and `/metrics` excluded, W3C propagation, all callers' baggage trusted.
     pub fn new() -> Self {
         Self::with_sampler(Sampler::AlwaysOn)
     }
 
     /// With a sampler of one's own.
     pub fn with_sampler(sampler: Sampler) -> Self {
+        Self::build(sampler, Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]))
+    }
+
+    /// With propagation of one's own, and the sampler that is the default elsewhere: it goes by the caller.
+    /// Reserved baggage is believed under `/internal/`.
+    pub fn with_propagation(propagation: Propagation) -> Self {
+        Self::build(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)), propagation)
+    }
+
+    fn build(sampler: Sampler, propagation: Propagation) -> Self {
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
-            .with_sampler(sampler)
-            .with_span_processor(BaggageAttributes)
+            .with_sampler(Deferring(sampler))
+            .with_span_processor(BaggageAttributes::new(BAGGAGE_ATTRIBUTES))
             .with_span_processor(Recorder(records.clone()))
             .build();
         let reader = PullReader::default();
@@ -74,10 +85,8 @@ impl TestTelemetry {
         let telemetry = Telemetry::from_parts(Inner {
             tracer: tracers.tracer(SCOPE),
             meter: meters.meter(SCOPE),
-            propagation: Propagation::new(vec![
-                Box::new(TraceContext::new()),
-                Box::new(opentelemetry_sdk::propagation::BaggagePropagator::new()),
-            ]),
+            propagation,
+            baggage_trusted_paths: PathPatterns::new(["/internal/*"]),
             excluded_paths: PathPatterns::new(["/health", "/metrics"]),
             exports: None,
             metrics: Some(reader.clone()),

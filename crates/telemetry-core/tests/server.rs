@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use futures_util::stream;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{SpanKind, Status};
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::{Context, KeyValue, Value};
+use telemetry_core::config::Propagator;
+use telemetry_core::propagation::Propagation;
 use telemetry_core::server::ErrorType;
 use telemetry_core::testing::{Series, SpanTree, TestTelemetry, span};
 use telemetry_core::{context, opentelemetry};
@@ -225,6 +228,32 @@ async fn an_excluded_path_makes_neither_spans_nor_metrics() {
     reqwest_get(&server.url("/missing")).await;
     assert_eq!(one_tree(&telemetry).await.name, "GET /missing");
     assert_eq!(series(&telemetry, "http.server.request.duration").len(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_names_its_tenant_only_where_callers_are_trusted() {
+    let w3c = Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]);
+    let telemetry = TestTelemetry::with_propagation(w3c.reserving(["tenant.id"]));
+    let server = TestServer::start(telemetry.clone(), |config| {
+        let carried = async || {
+            Context::map_current(|cx| {
+                let entry = |name| cx.baggage().get(name).map(ToString::to_string).unwrap_or_default();
+                format!("{} {}", entry("tenant.id"), entry("other"))
+            })
+        };
+        config.route("/orders", web::get().to(carried)).route("/internal/orders", web::get().to(carried));
+    });
+    for (path, carried, tenant) in
+        [("/orders", " 1", None), ("/internal/orders", "forged 1", Some(Value::from("forged")))]
+    {
+        let request = client().get(server.url(path)).header("baggage", "tenant.id=forged");
+        let answer = request.header("baggage", "other=1").send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), carried, "{path}");
+        eventually("the span", || telemetry.trees().iter().any(|tree| tree.name == format!("GET {path}")))
+            .await;
+        let tree = telemetry.trees().into_iter().find(|tree| tree.name == format!("GET {path}")).unwrap();
+        assert_eq!(tree.attributes.get("tenant.id"), tenant.as_ref(), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use reqwest::{Request, Response};
 
 use super::{ClientTelemetry, UrlTemplate};
 use crate::names::{OTHER_METHOD, http_span_name, known_method};
-use crate::redact;
 use crate::span::Exception;
+use crate::{propagation, redact};
 
 /// Ends its span and records the duration when dropped, also when the caller gave up waiting.
 pub(super) struct Exchange {
@@ -61,7 +61,8 @@ impl Exchange {
         let name = http_span_name(method, template.map(|UrlTemplate(template)| template));
         let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_attributes(of_span);
         let context = Context::map_current(|parent| {
-            parent.with_span(client.telemetry.tracer().build_with_context(builder, parent))
+            let parent = propagation::begun_here(parent);
+            parent.with_span(client.telemetry.tracer().build_with_context(builder, &parent))
         });
         Self { context, duration: client.duration.clone(), start: Instant::now(), attributes, is_done: false }
     }
