@@ -97,7 +97,7 @@ async fn trace_and_baggage_are_sent_along() {
     let text = context::with_baggage(entries, request).await.unwrap().text().await.unwrap();
     let client_span = telemetry.spans().into_iter().find(|s| s.span_kind == SpanKind::Client).unwrap();
     let ids = &client_span.span_context;
-    let traceparent = format!("00-{}-{}-01", ids.trace_id(), ids.span_id());
+    let traceparent = format!("00-{}-{}-03", ids.trace_id(), ids.span_id());
     assert_eq!(text, format!("Some({traceparent:?}) Some(\"tenant.id=t%201\")"));
     assert_eq!(client_trees(&telemetry)[0].attributes["tenant.id"], Value::from("t 1"));
 }

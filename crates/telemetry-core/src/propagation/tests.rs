@@ -390,6 +390,10 @@ fn of_several_formats_the_last_right_one_wins_and_all_are_sent() {
     assert_eq!(trace(&[B3, TraceContext], &both), TRACE);
     assert_eq!(trace(&[TraceContext, B3], &[both[0], ("b3", "0")]), TRACE);
     assert_eq!(trace(&[TraceContext, Baggage], &both), TRACE);
+    for (trace_id, span_id) in [("0", PARENT), ("1", "0")] {
+        let zero = format!("{trace_id}:{span_id}:0:1");
+        assert_eq!(trace(&[TraceContext, Jaeger], &[both[0], ("uber-trace-id", &zero)]), TRACE, "{zero}");
+    }
     assert!(!extract(&[], &both).span().span_context().is_valid());
 
     let cx = extract(&[TraceContext], &both);
