@@ -26,6 +26,8 @@ pub use pipeline::{Batch, Exporter, Signal};
 pub use service::Service;
 pub use traces::{Propagator, Traces};
 
+use crate::names::BAGGAGE_ATTRIBUTES;
+
 /// Everything that can be set, checked and typed.
 ///
 /// ```
@@ -59,8 +61,16 @@ pub struct Config {
     pub metrics: Metrics,
     /// Log records, exported and printed.
     pub logs: Logs,
-    /// `OTEL_PROPAGATORS`, default `tracecontext,baggage`: which headers carry the context. Empty for `none`.
+    /// `OTEL_PROPAGATORS`, default `tracecontext,baggage`, of `b3`, `b3multi`, `jaeger`, `xray` besides: which headers
+    /// carry the context ([`propagation`](crate::propagation)). Empty for `none`.
     pub propagators: Vec<Propagator>,
+    /// `BAGGAGE_ATTRIBUTES`, default `tenant.id,tenant.name`: baggage entries that become attributes of every
+    /// span below them, up to 256 bytes of each. Empty for `none`.
+    pub baggage_attributes: Vec<String>,
+    /// `BAGGAGE_TRUSTED_URLS`, default `none`: paths, or globs with `*`, that only services of one's own call.
+    /// What other callers send under the names of `BAGGAGE_ATTRIBUTES` is dropped, since anyone may claim to be
+    /// any tenant; entries of other names are carried on from everyone.
+    pub baggage_trusted_urls: Vec<String>,
     /// `OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS`, default `/health,/ready,/metrics,/favicon.ico`: paths,
     /// or globs with `*`, whose requests are not recorded. Empty for `none`.
     pub excluded_urls: Vec<String>,
@@ -95,10 +105,28 @@ impl Config {
         let metrics = Metrics::read(development, &general, env);
         let logs = Logs::read(development, &general, limits, env);
         let propagators = traces::read_propagators(env);
-        let excluded_urls = read_excluded_urls(env);
+        let baggage_attributes = read_baggage_attributes(env);
+        let baggage_trusted_urls = read_paths("BAGGAGE_TRUSTED_URLS", &[], env);
+        let excluded_urls = read_paths(
+            "OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS",
+            &["/health", "/ready", "/metrics", "/favicon.ico"],
+            env,
+        );
         refuse_what_is_not_honoured(env);
         let settings = env.settings()[first..].to_vec();
-        Self { environment, disabled, service, traces, metrics, logs, propagators, excluded_urls, settings }
+        Self {
+            environment,
+            disabled,
+            service,
+            traces,
+            metrics,
+            logs,
+            propagators,
+            baggage_attributes,
+            baggage_trusted_urls,
+            excluded_urls,
+            settings,
+        }
     }
 
     /// Whether `ENVIRONMENT` is `development`.
@@ -127,14 +155,18 @@ impl Config {
 
 const DEVELOPMENT: &str = "development";
 
-fn read_excluded_urls(env: &mut Env) -> Vec<String> {
-    const NAME: &str = "OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS";
+fn read_baggage_attributes(env: &mut Env) -> Vec<String> {
+    const EXPECTED: &str = "names of baggage entries, separated by commas, or none";
+    env.list("BAGGAGE_ATTRIBUTES", BAGGAGE_ATTRIBUTES.map(str::to_owned).to_vec(), EXPECTED)
+}
+
+fn read_paths(name: &str, default: &[&str], env: &mut Env) -> Vec<String> {
     const EXPECTED: &str =
         "paths that begin with `/`, or globs that begin with `*`, separated by commas, or none";
-    let default = ["/health", "/ready", "/metrics", "/favicon.ico"].map(str::to_owned).to_vec();
-    let urls = env.list(NAME, default, EXPECTED);
+    let default = default.iter().map(|&path| path.to_owned()).collect();
+    let urls = env.list(name, default, EXPECTED);
     for url in urls.iter().filter(|url| !url.starts_with(['/', '*'])) {
-        env.reject(NAME, url, EXPECTED);
+        env.reject(name, url, EXPECTED);
     }
     urls
 }

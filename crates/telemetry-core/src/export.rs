@@ -31,6 +31,7 @@ use crate::Config;
 use crate::config::{ExemplarFilter, Exporter, Otlp, Signal};
 use crate::exemplars::Exemplars;
 use crate::prometheus::PullReader;
+use crate::propagation::Deferring;
 use crate::untraced::UnlessUntraced;
 use connection::Connection;
 use counter::Counter;
@@ -77,7 +78,7 @@ impl Providers {
     ) -> Result<Self, ExportError> {
         let mut tracer = SdkTracerProvider::builder()
             .with_resource(resource.clone())
-            .with_sampler(UnlessUntraced(config.traces.sampler.clone()))
+            .with_sampler(UnlessUntraced(Deferring(config.traces.sampler.clone())))
             .with_span_limits(config.traces.limits);
         // Only OTLP has a place for them.
         let is_exported = !config.disabled && config.metrics.exporters.contains(&Exporter::Otlp);

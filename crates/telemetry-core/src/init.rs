@@ -7,20 +7,18 @@ use std::time::Duration;
 
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::propagation::BaggagePropagator;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::baggage::BaggageAttributes;
-use crate::config::{Exporter, LogFormat, Propagator};
+use crate::config::{Exporter, LogFormat};
 use crate::export::{ExportError, Providers, ShutdownReport};
 use crate::log_format::NoSpanFields;
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
-use crate::propagation::{Propagation, TraceContext};
+use crate::propagation::Propagation;
 use crate::runtime::Runtimes;
 use crate::subscriber::{LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
@@ -54,22 +52,25 @@ pub fn init(config: Config) -> Result<TelemetryGuard, InitError> {
 
 fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
     let resource = resource::resource(config);
-    let providers =
-        Providers::start(config, &resource, |tracers| tracers.with_span_processor(BaggageAttributes))?;
+    let baggage = BaggageAttributes::new(config.baggage_attributes.iter().cloned());
+    let providers = Providers::start(config, &resource, |tracers| tracers.with_span_processor(baggage))?;
     let tracer = providers.tracer.tracer(SCOPE);
     let log_rate = RateLimit::new(config.logs.rate_limit, providers.suppressed_lines());
     install_subscriber(config, &providers, &tracer, log_rate.clone())?;
 
     global::set_meter_provider(providers.meter.clone());
     global::set_tracer_provider(providers.tracer.clone());
-    global::set_text_map_propagator(TextMapCompositePropagator::new(propagators(config)));
+    let propagation =
+        Propagation::new(&config.propagators).reserving(config.baggage_attributes.iter().cloned());
+    global::set_text_map_propagator(propagation.clone());
 
     let meter = providers.meter.meter(SCOPE);
     let runtimes = config.metrics.runtime.then(|| runtime::observe(&meter));
     let telemetry = Telemetry::from_parts(Inner {
         tracer,
         meter,
-        propagation: Propagation::new(propagators(config)),
+        propagation,
+        baggage_trusted_paths: PathPatterns::new(config.baggage_trusted_urls.iter().cloned()),
         excluded_paths: PathPatterns::new(config.excluded_urls.iter().cloned()),
         metrics: providers.pull.clone(),
         exemplars: providers.exemplars.clone(),
@@ -80,16 +81,6 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         runtimes,
     });
     Ok(TelemetryGuard { telemetry, providers: Some(providers), log_rate })
-}
-
-fn propagators(config: &Config) -> Vec<Box<dyn TextMapPropagator + Send + Sync>> {
-    let propagator = |propagator: &Propagator| -> Box<dyn TextMapPropagator + Send + Sync> {
-        match propagator {
-            Propagator::TraceContext => Box::new(TraceContext::new()),
-            Propagator::Baggage => Box::new(BaggagePropagator::new()),
-        }
-    };
-    config.propagators.iter().map(propagator).collect()
 }
 
 fn install_subscriber(

@@ -13,7 +13,7 @@
 //!
 //! Names, units and attributes are those of the stable OpenTelemetry semantic conventions; a change of
 //! them is a breaking change. `tracing` events are log records that know their trace. W3C Trace Context
-//! and Baggage go in and out with every request.
+//! and Baggage go in and out with every request, or what [`propagation`] has besides.
 //!
 //! # Quick start
 //!

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// The instrumentation scope of every span and metric of this library.
 pub const SCOPE: &str = env!("CARGO_PKG_NAME");
 
-/// Baggage entries that become attributes of every span below them.
+/// Baggage entries that become attributes of every span below them, where the configuration names no others.
 pub const BAGGAGE_ATTRIBUTES: [&str; 2] = ["tenant.id", "tenant.name"];
 
 /// `http.server.request.duration`, `http.client.request.duration`: seconds, from the conventions.

@@ -136,7 +136,8 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let Shared { telemetry, metrics } = &*self.shared;
-        let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()));
+        let trusted = || telemetry.trusts_baggage(request.path());
+        let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()), trusted);
         if telemetry.is_excluded(request.path()) {
             let context = untraced(&parent, telemetry.tracer());
             let future = attached(&context, || self.service.call(request));

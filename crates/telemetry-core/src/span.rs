@@ -94,11 +94,19 @@ pub fn traceparent() -> Option<String> {
 }
 
 /// Links the current span to the one whose [`traceparent`] was stored. What is none links to nothing.
+///
+/// [`Telemetry::background_linked`](crate::Telemetry::background_linked) starts work that is linked from its
+/// beginning, where a sampler can see it.
 pub fn link_to(traceparent: &str) {
-    if let Some((trace_id, span_id, flags)) = crate::propagation::parse_traceparent(traceparent) {
-        let stored = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
+    if let Some(stored) = stored(traceparent) {
         Context::map_current(|cx| cx.span().add_link(stored, Vec::new()));
     }
+}
+
+/// The span whose [`traceparent`] was stored.
+pub(crate) fn stored(traceparent: &str) -> Option<SpanContext> {
+    let (trace_id, span_id, flags) = crate::propagation::parse_traceparent(traceparent)?;
+    Some(SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE))
 }
 
 /// An error and its sources in one text, outermost first, fit for logs and spans: of errors that quote

@@ -6,26 +6,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use opentelemetry::baggage::{Baggage, BaggageExt};
 use opentelemetry::context::FutureExt;
 use opentelemetry::metrics::Meter;
-use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::trace::{Link, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute;
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::ClientWithMiddleware;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::client::{self, ClientTelemetry};
+use crate::client::ClientTelemetry;
 use crate::exemplars::Exemplars;
 use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
-use crate::propagation::Propagation;
+use crate::propagation::{self, Propagation};
 use crate::runtime::{RuntimeWatch, Runtimes};
 use crate::server::ServerTelemetry;
-use crate::span::{Exception, PANIC, panic_message};
+use crate::span::{self, Exception, PANIC, panic_message};
 use crate::untraced::untraced;
 
 /// Makes instrumented parts: a server middleware, an HTTP client, a database pool.
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) tracer: SdkTracer,
     pub(crate) meter: Meter,
     pub(crate) propagation: Propagation,
+    pub(crate) baggage_trusted_paths: PathPatterns,
     pub(crate) excluded_paths: PathPatterns,
     pub(crate) exports: Option<Providers>,
     /// None where no metrics are made.
@@ -82,7 +84,7 @@ impl Telemetry {
     /// An HTTP client that makes a CLIENT span and the client metrics of every request, and sends
     /// the trace along. It gives up connecting after 5 s and waiting after 30 s.
     pub fn client(&self) -> ClientWithMiddleware {
-        ClientBuilder::new(client::plain_client()).with(self.client_middleware()).build()
+        self.client_middleware().into_client()
     }
 
     /// The middleware of [`Telemetry::client`], for a client of one's own. Add it last.
@@ -99,10 +101,61 @@ impl Telemetry {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal);
         let context = Context::map_current(|parent| {
-            parent.with_span(self.tracer().build_with_context(builder, parent))
+            let parent = propagation::begun_here(parent);
+            parent.with_span(self.tracer().build_with_context(internal(name), &parent))
         });
+        self.start_background(context, future);
+    }
+
+    /// Like [`Telemetry::background`], under the root span of a trace of its own, which links to the one whose
+    /// [`traceparent`](crate::span::traceparent) was stored: for work that goes on hours or days after the
+    /// request it was left by. Baggage goes along; what is no traceparent links to nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let telemetry = telemetry_core::testing::TestTelemetry::new();
+    /// use telemetry_core::span;
+    /// # use std::time::Duration;
+    /// # use opentelemetry::trace::Tracer;
+    /// # use telemetry_core::opentelemetry;
+    ///
+    /// # telemetry.tracer().in_span("request", |_| {
+    /// // The request that leaves the work keeps its traceparent in the row:
+    /// let stored: Option<String> = span::traceparent();
+    /// # let stored = stored.unwrap();
+    ///
+    /// // Whoever finds the row later goes on with it:
+    /// telemetry.background_linked("finish_order", &stored, async { /* … */ });
+    /// # });
+    /// # assert!(telemetry.background_done(Duration::from_secs(9)).await);
+    /// # let spans = telemetry.spans();
+    /// # let [request, finish] = &spans[..] else { panic!("two spans") };
+    /// # assert_eq!(finish.links.links[0].span_context.span_id(), request.span_context.span_id());
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// Without any tokio runtime, as `tokio::spawn` does.
+    pub fn background_linked<F>(&self, name: &'static str, stored: &str, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let context = Context::map_current(|current| match current.baggage() {
+            baggage if baggage.is_empty() => propagation::new_trace(),
+            baggage => propagation::new_trace().with_baggage(Baggage::from_iter(
+                baggage.iter().map(|(name, value)| (name.clone(), value.clone())),
+            )),
+        });
+        let links = span::stored(stored).map(Link::with_context).into_iter().collect();
+        let span = self.tracer().build_with_context(internal(name).with_links(links), &context);
+        self.start_background(context.with_span(span), future);
+    }
+
+    fn start_background<F>(&self, context: Context, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let mut task = BackgroundTask { context: context.clone(), is_done: false };
         let future = async move {
             let outcome = AssertUnwindSafe(future).catch_unwind().await;
@@ -145,6 +198,7 @@ impl Telemetry {
     {
         let future = self.inner.background.tasks.track_future(future);
         match &self.inner.background.runtime {
+            #[expect(clippy::disallowed_methods, reason = "the future carries its context")]
             Some(runtime) => runtime.spawn(future),
             None => crate::context::spawn(future),
         }
@@ -212,9 +266,17 @@ impl Telemetry {
         &self.inner.propagation
     }
 
+    pub(crate) fn trusts_baggage(&self, path: &str) -> bool {
+        self.inner.baggage_trusted_paths.matches(path)
+    }
+
     pub(crate) fn is_excluded(&self, path: &str) -> bool {
         self.inner.excluded_paths.matches(path)
     }
+}
+
+fn internal(name: &'static str) -> SpanBuilder {
+    SpanBuilder::from_name(name).with_kind(SpanKind::Internal)
 }
 
 /// Ends the span of a background task, whichever way the task went.

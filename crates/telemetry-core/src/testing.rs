@@ -37,13 +37,13 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
-use crate::config::ExemplarFilter;
+use crate::config::{ExemplarFilter, Propagator};
 use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows, limit_span};
-use crate::names::SCOPE;
+use crate::names::{BAGGAGE_ATTRIBUTES, SCOPE};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
-use crate::propagation::{Propagation, TraceContext};
+use crate::propagation::{Deferring, Propagation};
 use crate::subscriber::{self, LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
 use crate::untraced::UnlessUntraced;
@@ -62,17 +62,27 @@ pub struct TestTelemetry {
 }
 
 impl TestTelemetry {
-    /// Everything sampled, `/health` and `/metrics` excluded.
+    /// Everything sampled, `/health` and `/metrics` excluded, W3C propagation, all callers' baggage trusted.
     pub fn new() -> Self {
         Self::with_sampler(Sampler::AlwaysOn)
     }
 
     /// With a sampler of one's own.
     pub fn with_sampler(sampler: Sampler) -> Self {
+        Self::build(sampler, Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]))
+    }
+
+    /// With propagation of one's own, and the sampler that is the default elsewhere: it goes by the caller.
+    /// Reserved baggage is believed under `/internal/`.
+    pub fn with_propagation(propagation: Propagation) -> Self {
+        Self::build(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)), propagation)
+    }
+
+    fn build(sampler: Sampler, propagation: Propagation) -> Self {
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
-            .with_sampler(UnlessUntraced(sampler))
-            .with_span_processor(BaggageAttributes)
+            .with_sampler(UnlessUntraced(Deferring(sampler)))
+            .with_span_processor(BaggageAttributes::new(BAGGAGE_ATTRIBUTES))
             .with_span_processor(Recorder(records.clone()))
             .build();
         let reader = PullReader::new(Overflows::new(CARDINALITY_LIMIT));
@@ -81,10 +91,8 @@ impl TestTelemetry {
         let telemetry = Telemetry::from_parts(Inner {
             tracer: tracers.tracer(SCOPE),
             meter: meters.meter(SCOPE),
-            propagation: Propagation::new(vec![
-                Box::new(TraceContext::new()),
-                Box::new(opentelemetry_sdk::propagation::BaggagePropagator::new()),
-            ]),
+            propagation,
+            baggage_trusted_paths: PathPatterns::new(["/internal/*"]),
             excluded_paths: PathPatterns::new(["/health", "/metrics"]),
             exemplars: Exemplars::new(ExemplarFilter::AlwaysOff),
             exports: None,

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{SpanKind, Status, Tracer as _};
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::{Context, KeyValue, Value};
+use telemetry_core::config::Propagator;
+use telemetry_core::propagation::Propagation;
 use telemetry_core::server::ErrorType;
 use telemetry_core::testing::{Series, SpanTree, TestTelemetry, span};
 use telemetry_core::{context, opentelemetry};
@@ -274,6 +277,32 @@ async fn below_an_excluded_path_nothing_is_recorded_but_logs_and_the_callers_tra
     let logs = telemetry.logs();
     let of_trace = logs.iter().filter_map(|log| log.trace_context()).map(|trace| trace.trace_id.to_string());
     assert_eq!(of_trace.collect::<Vec<_>>(), [TRACE]);
+}
+
+#[tokio::test]
+async fn a_caller_names_its_tenant_only_where_callers_are_trusted() {
+    let w3c = Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]);
+    let telemetry = TestTelemetry::with_propagation(w3c.reserving(["tenant.id"]));
+    let server = TestServer::start(telemetry.clone(), |config| {
+        let carried = async || {
+            Context::map_current(|cx| {
+                let entry = |name| cx.baggage().get(name).map(ToString::to_string).unwrap_or_default();
+                format!("{} {}", entry("tenant.id"), entry("other"))
+            })
+        };
+        config.route("/orders", web::get().to(carried)).route("/internal/orders", web::get().to(carried));
+    });
+    for (path, carried, tenant) in
+        [("/orders", " 1", None), ("/internal/orders", "forged 1", Some(Value::from("forged")))]
+    {
+        let request = client().get(server.url(path)).header("baggage", "tenant.id=forged");
+        let answer = request.header("baggage", "other=1").send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), carried, "{path}");
+        eventually("the span", || telemetry.trees().iter().any(|tree| tree.name == format!("GET {path}")))
+            .await;
+        let tree = telemetry.trees().into_iter().find(|tree| tree.name == format!("GET {path}")).unwrap();
+        assert_eq!(tree.attributes.get("tenant.id"), tenant.as_ref(), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -11,9 +11,9 @@ use reqwest::{Request, Response};
 use super::{ClientTelemetry, UrlTemplate};
 use crate::exemplars::TracedHistogram;
 use crate::names::{OTHER_METHOD, http_span_name, known_method};
-use crate::redact;
 use crate::span::Exception;
 use crate::untraced::is_untraced;
+use crate::{propagation, redact};
 
 /// Ends its span and records the duration when dropped, also when the caller gave up waiting.
 pub(super) struct Exchange {
@@ -53,13 +53,17 @@ impl Exchange {
         if let Some(UrlTemplate(template)) = template {
             of_span.push(KeyValue::new(attribute::URL_TEMPLATE, template));
         }
+        if let Some(peer) = client.peer_name {
+            of_span.push(KeyValue::new(attribute::SERVICE_PEER_NAME, peer));
+        }
         if resends > 0 {
             of_span.push(KeyValue::new(attribute::HTTP_REQUEST_RESEND_COUNT, resends));
         }
         let name = http_span_name(method, template.map(|UrlTemplate(template)| template));
         let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_attributes(of_span);
         let context = Context::map_current(|parent| {
-            parent.with_span(client.telemetry.tracer().build_with_context(builder, parent))
+            let parent = propagation::begun_here(parent);
+            parent.with_span(client.telemetry.tracer().build_with_context(builder, &parent))
         });
         Self { context, duration: client.duration.clone(), start: Instant::now(), attributes, is_done: false }
     }

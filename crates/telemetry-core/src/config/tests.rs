@@ -364,6 +364,24 @@ fn propagators_and_exclusions_are_lists() {
         read(&[("OTEL_PROPAGATORS", "none"), ("OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS", "none")]);
     assert_eq!(config.propagators, []);
     assert!(config.excluded_urls.is_empty());
+
+    let all = "tracecontext,baggage,b3,b3multi,jaeger,xray";
+    let config = read(&[("OTEL_PROPAGATORS", "tracecontext, baggage,B3,b3,b3multi,jaeger,xray")]);
+    assert_eq!(config.propagators.len(), 6);
+    assert!(config.summary().contains(&format!("OTEL_PROPAGATORS = {all} (environment)")));
+}
+
+#[test]
+fn callers_set_no_tenants_unless_they_are_trusted() {
+    let config = read(&[]);
+    assert_eq!(config.baggage_attributes, ["tenant.id", "tenant.name"]);
+    assert!(config.baggage_trusted_urls.is_empty());
+
+    let config =
+        read(&[("BAGGAGE_ATTRIBUTES", "tenant.id, app.tier"), ("BAGGAGE_TRUSTED_URLS", "/internal/*")]);
+    assert_eq!(config.baggage_attributes, ["tenant.id", "app.tier"]);
+    assert_eq!(config.baggage_trusted_urls, ["/internal/*"]);
+    assert!(read(&[("BAGGAGE_ATTRIBUTES", "none")]).baggage_attributes.is_empty());
 }
 
 #[test]
@@ -389,8 +407,8 @@ fn a_wrong_value_is_told_with_what_would_be_right() {
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many", "a whole number"),
         (
             "OTEL_PROPAGATORS",
-            "b3",
-            "tracecontext, baggage, both, or none (b3, b3multi, jaeger and xray are not supported yet)",
+            "ottrace",
+            "a list of tracecontext, baggage, b3, b3multi, jaeger and xray, or none",
         ),
         ("OTEL_RESOURCE_ATTRIBUTES", "service.name", "key=value pairs separated by commas, percent-encoded"),
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1", "a whole number"),

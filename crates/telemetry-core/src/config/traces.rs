@@ -97,6 +97,14 @@ pub enum Propagator {
     TraceContext,
     /// W3C `baggage`.
     Baggage,
+    /// Zipkin's B3 in one header.
+    B3,
+    /// Zipkin's B3 in several headers.
+    B3Multi,
+    /// Jaeger's `uber-trace-id`.
+    Jaeger,
+    /// AWS X-Ray's `X-Amzn-Trace-Id`.
+    XRay,
 }
 
 impl FromStr for Propagator {
@@ -106,6 +114,10 @@ impl FromStr for Propagator {
         match text.to_ascii_lowercase().as_str() {
             "tracecontext" => Ok(Self::TraceContext),
             "baggage" => Ok(Self::Baggage),
+            "b3" => Ok(Self::B3),
+            "b3multi" => Ok(Self::B3Multi),
+            "jaeger" => Ok(Self::Jaeger),
+            "xray" => Ok(Self::XRay),
             _ => Err(()),
         }
     }
@@ -116,12 +128,15 @@ impl fmt::Display for Propagator {
         f.write_str(match self {
             Self::TraceContext => "tracecontext",
             Self::Baggage => "baggage",
+            Self::B3 => "b3",
+            Self::B3Multi => "b3multi",
+            Self::Jaeger => "jaeger",
+            Self::XRay => "xray",
         })
     }
 }
 
 pub(super) fn read_propagators(env: &mut Env) -> Vec<Propagator> {
-    const EXPECTED: &str =
-        "tracecontext, baggage, both, or none (b3, b3multi, jaeger and xray are not supported yet)";
+    const EXPECTED: &str = "a list of tracecontext, baggage, b3, b3multi, jaeger and xray, or none";
     env.list("OTEL_PROPAGATORS", vec![Propagator::TraceContext, Propagator::Baggage], EXPECTED)
 }

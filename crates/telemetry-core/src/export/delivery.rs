@@ -96,6 +96,7 @@ impl Delivery {
             request = request.timeout(deadline.saturating_duration_since(Instant::now()));
         }
         let mut stopped = self.connection.stopped();
+        #[expect(clippy::disallowed_methods, reason = "an export belongs to no trace")]
         let exchange = self.connection.runtime.spawn(async move {
             tokio::select! {
                 answer = exchange(request) => answer,

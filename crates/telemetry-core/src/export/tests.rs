@@ -438,6 +438,7 @@ fn what_the_sampler_leaves_out_is_not_counted() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "an export belongs to no trace")]
 fn the_thread_of_exports_makes_no_telemetry_of_its_own() {
     install_crypto_provider();
     let connection = Connection::open(false).expect("the thread starts");
