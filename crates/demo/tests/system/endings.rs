@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::time::sleep;
 
-use crate::harness::{Backend, TestSystem, eventually, on_both_databases, run};
+use crate::harness::{Backend, GATEWAY_TIMEOUT, TestSystem, eventually, on_both_databases, run};
 
 on_both_databases! {
     a_service_that_is_terminated_under_load_fails_no_accepted_request_and_loses_no_span
@@ -20,7 +20,8 @@ on_both_databases! {
 async fn a_service_that_is_terminated_under_load_fails_no_accepted_request_and_loses_no_span(
     backend: Backend,
 ) {
-    let mut test = TestSystem::start(backend).await;
+    // Every trace is asked for at the end.
+    let mut test = TestSystem::start_with(backend, GATEWAY_TIMEOUT, &[("VIEWER_MAX_TRACES_MIB", "64")]).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut orderers = tokio::task::JoinSet::new();
     for _ in 0..8 {
