@@ -5,6 +5,7 @@
 //! the start, told together with all others; so is a variable of the specification that is not honoured here,
 //! because settings that are silently ignored are found out in production.
 
+mod database;
 mod env;
 mod list;
 mod logs;
@@ -16,6 +17,7 @@ mod traces;
 
 use std::fmt::Write as _;
 
+pub use database::Database;
 pub use env::{ConfigError, Env, Mistake, Setting, Source};
 pub use logs::{LogFormat, Logs};
 pub use metrics::Metrics;
@@ -62,6 +64,8 @@ pub struct Config {
     /// `OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS`, default `/health,/ready,/metrics,/favicon.ico`: paths,
     /// or globs with `*`, whose requests are not recorded. Empty for `none`.
     pub excluded_urls: Vec<String>,
+    /// Queries.
+    pub database: Database,
     settings: Vec<Setting>,
 }
 
@@ -93,9 +97,21 @@ impl Config {
         let logs = Logs::read(development, &general, env);
         let propagators = traces::read_propagators(env);
         let excluded_urls = read_excluded_urls(env);
+        let database = Database::read(env);
         refuse_what_is_not_honoured(env);
         let settings = env.settings()[first..].to_vec();
-        Self { environment, disabled, service, traces, metrics, logs, propagators, excluded_urls, settings }
+        Self {
+            environment,
+            disabled,
+            service,
+            traces,
+            metrics,
+            logs,
+            propagators,
+            excluded_urls,
+            database,
+            settings,
+        }
     }
 
     /// Whether `ENVIRONMENT` is `development`.

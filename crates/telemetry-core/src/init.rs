@@ -68,6 +68,8 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         metrics: providers.pull.clone(),
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,
+        database: config.database,
+        has_database: AtomicBool::new(false),
         background: Background::on_current_runtime(),
     });
     Ok(TelemetryGuard { telemetry, providers: Some(providers) })

@@ -22,6 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
+use crate::config;
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
@@ -62,6 +64,11 @@ impl TestTelemetry {
 
     /// With a sampler of one's own.
     pub fn with_sampler(sampler: Sampler) -> Self {
+        Self::with_database(sampler, config::Database::default())
+    }
+
+    /// With a sampler and settings of databases of one's own.
+    pub fn with_database(sampler: Sampler, database: config::Database) -> Self {
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
             .with_sampler(sampler)
@@ -82,6 +89,8 @@ impl TestTelemetry {
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,
+            database,
+            has_database: AtomicBool::new(false),
             background: Background::on_current_runtime(),
         });
         Self { telemetry, records, loggers, reader, _meters: meters }
