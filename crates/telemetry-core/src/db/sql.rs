@@ -149,4 +149,6 @@ fn matches_word(word: &str, words: &[&str]) -> bool {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

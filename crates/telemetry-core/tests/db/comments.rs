@@ -237,11 +237,14 @@ fn sqlite_receives_no_comment_by_default() {
 #[ignore = "a measurement"]
 fn cost_of_comments() {
     fn each<C>(mut look_up: impl FnMut(&mut C), connection: &mut C) -> Duration {
-        const ROUNDS: u32 = 20_000;
-        (0..1_000).for_each(|_| look_up(connection));
-        let started = Instant::now();
-        (0..ROUNDS).for_each(|_| look_up(connection));
-        started.elapsed() / ROUNDS
+        const ROUNDS: u32 = 200;
+        let mut round = || {
+            let started = Instant::now();
+            (0..ROUNDS).for_each(|_| look_up(connection));
+            started.elapsed() / ROUNDS
+        };
+        // The best of many: another process's work is no cost of ours.
+        (0..100).map(|_| round()).min().unwrap_or_default()
     }
     for (state, telemetry) in [("off", TestTelemetry::new()), ("on", commenting())] {
         let mut sqlite = traced_sqlite(&telemetry);

@@ -201,6 +201,7 @@ fn rows_of_postgres_are_counted_and_its_errors_told_in_both_ways_of_loading() {
         .into_iter()
         .map(|tree| (tree.status != Status::Unset, tree.attributes.get("db.response.returned_rows").cloned()))
         .collect();
+    assert_eq!(telemetry.trees()[1].attributes["db.response.status_code"], text("22012"));
     let rows = |rows| (false, Some(Value::I64(rows)));
     assert_eq!(told, [rows(2), (true, None), rows(2), (true, None), rows(3)]);
 }
