@@ -5,6 +5,7 @@
 //! the start, told together with all others; so is a variable of the specification that is not honoured here,
 //! because settings that are silently ignored are found out in production.
 
+mod database;
 mod env;
 mod limits;
 mod list;
@@ -17,6 +18,7 @@ mod traces;
 
 use std::fmt::Write as _;
 
+pub use database::Database;
 pub use env::{ConfigError, Env, Mistake, Setting, Source};
 pub use limits::AttributeLimits;
 pub use logs::{LogFormat, Logs};
@@ -74,6 +76,8 @@ pub struct Config {
     /// `OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS`, default `/health,/ready,/metrics,/favicon.ico`: paths,
     /// or globs with `*`, whose requests are not recorded. Empty for `none`.
     pub excluded_urls: Vec<String>,
+    /// Queries.
+    pub database: Database,
     settings: Vec<Setting>,
 }
 
@@ -112,6 +116,7 @@ impl Config {
             &["/health", "/ready", "/metrics", "/favicon.ico"],
             env,
         );
+        let database = Database::read(env);
         refuse_what_is_not_honoured(env);
         let settings = env.settings()[first..].to_vec();
         Self {
@@ -125,6 +130,7 @@ impl Config {
             baggage_attributes,
             baggage_trusted_urls,
             excluded_urls,
+            database,
             settings,
         }
     }

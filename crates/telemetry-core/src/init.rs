@@ -76,6 +76,8 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         exemplars: providers.exemplars.clone(),
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,
+        database: config.database,
+        has_database: AtomicBool::new(false),
         background: Background::on_current_runtime(),
         _own_runtime: runtimes.as_ref().and_then(Runtimes::watch_current),
         runtimes,

@@ -37,11 +37,11 @@ use pin_project_lite::pin_project;
 
 use self::exchange::Exchange;
 use self::metrics::Metrics;
-use crate::Telemetry;
 use crate::propagation::{ActixHeaders, traceparent};
 use crate::runtime::RuntimeWatch;
 use crate::span::{Exception, panic_message};
 use crate::untraced::untraced;
+use crate::{Telemetry, db};
 
 /// The header that tells the caller its trace (W3C Trace Context, `traceresponse`).
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
@@ -144,7 +144,7 @@ where
             return ServerFuture { context, exchange: None, future };
         }
         let span = span::start(telemetry, &request, &parent);
-        let context = parent.with_span(span);
+        let context = db::counted(telemetry, parent.with_span(span));
         let exchange = Exchange::start(context.clone(), metrics, &request);
         let mut exchange = Some(exchange);
         let future = guarded(&mut exchange, || attached(&context, || self.service.call(request)));

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -28,6 +29,7 @@ use crate::runtime::{RuntimeWatch, Runtimes};
 use crate::server::ServerTelemetry;
 use crate::span::{self, Exception, PANIC, panic_message};
 use crate::untraced::untraced;
+use crate::{config, db};
 
 /// Makes instrumented parts: a server middleware, an HTTP client, a database pool.
 ///
@@ -48,6 +50,9 @@ pub(crate) struct Inner {
     pub(crate) metrics: Option<PullReader>,
     pub(crate) is_enabled: bool,
     pub(crate) exemplars: Exemplars,
+    pub(crate) database: config::Database,
+    /// Whether there is a database at all, whose queries are to be counted.
+    pub(crate) has_database: AtomicBool,
     pub(crate) background: Background,
     /// The runtimes whose metrics are made; none where they are not.
     pub(crate) runtimes: Option<Runtimes>,
@@ -156,6 +161,7 @@ impl Telemetry {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let context = db::counted(self, context);
         let mut task = BackgroundTask { context: context.clone(), is_done: false };
         let future = async move {
             let outcome = AssertUnwindSafe(future).catch_unwind().await;
@@ -262,6 +268,18 @@ impl Telemetry {
         self.inner.runtimes.as_ref()?.watch_current()
     }
 
+    /// The settings of databases, of which there is one from now on.
+    pub(crate) fn database_in_use(&self) -> config::Database {
+        self.inner.has_database.store(true, Ordering::Relaxed);
+        self.inner.database
+    }
+
+    /// How often is too often; 0 where nothing is to be counted.
+    pub(crate) fn repeated_query_threshold(&self) -> u32 {
+        let has_database = self.inner.has_database.load(Ordering::Relaxed);
+        if has_database { self.inner.database.repeated_query_threshold } else { 0 }
+    }
+
     pub(crate) fn propagation(&self) -> &Propagation {
         &self.inner.propagation
     }
@@ -293,9 +311,11 @@ impl BackgroundTask {
             let message = panic_message(&*panic);
             span.add_event("exception", Exception::from_text(PANIC, message).attributes());
             self.failed(PANIC, "the task panicked");
+            db::tell(&self.context);
             span.end();
             resume_unwind(panic);
         }
+        db::tell(&self.context);
         span.end();
     }
 
@@ -310,6 +330,7 @@ impl Drop for BackgroundTask {
     fn drop(&mut self) {
         if !self.is_done {
             self.failed("cancelled", "the task was dropped before its end");
+            db::tell(&self.context);
             self.context.span().end();
         }
     }

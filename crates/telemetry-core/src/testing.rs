@@ -22,6 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
-use crate::config::{ExemplarFilter, Propagator};
+use crate::config::{self, ExemplarFilter, Propagator};
 use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows, limit_span};
 use crate::names::{BAGGAGE_ATTRIBUTES, SCOPE};
@@ -69,16 +70,26 @@ impl TestTelemetry {
 
     /// With a sampler of one's own.
     pub fn with_sampler(sampler: Sampler) -> Self {
-        Self::build(sampler, Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]))
+        Self::build(sampler, Self::w3c(), config::Database::default())
     }
 
     /// With propagation of one's own, and the sampler that is the default elsewhere: it goes by the caller.
     /// Reserved baggage is believed under `/internal/`.
     pub fn with_propagation(propagation: Propagation) -> Self {
-        Self::build(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)), propagation)
+        let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+        Self::build(sampler, propagation, config::Database::default())
     }
 
-    fn build(sampler: Sampler, propagation: Propagation) -> Self {
+    /// With a sampler and settings of databases of one's own.
+    pub fn with_database(sampler: Sampler, database: config::Database) -> Self {
+        Self::build(sampler, Self::w3c(), database)
+    }
+
+    fn w3c() -> Propagation {
+        Propagation::new(&[Propagator::TraceContext, Propagator::Baggage])
+    }
+
+    fn build(sampler: Sampler, propagation: Propagation, database: config::Database) -> Self {
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
             .with_sampler(UnlessUntraced(Deferring(sampler)))
@@ -98,6 +109,8 @@ impl TestTelemetry {
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,
+            database,
+            has_database: AtomicBool::new(false),
             background: Background::on_current_runtime(),
             runtimes: None,
             _own_runtime: None,

@@ -11,6 +11,7 @@ use opentelemetry_semantic_conventions::attribute;
 
 use super::metrics::Metrics;
 use super::{ErrorType, span};
+use crate::db;
 use crate::names::{http_span_name, known_method};
 use crate::span::{Exception, PANIC};
 
@@ -185,6 +186,7 @@ impl Drop for Exchange {
             self.metrics.request_size.record(size, &attributes);
         }
         self.metrics.response_size.record(self.response_size, &attributes);
+        db::tell(&self.context);
         span.end();
     }
 }
