@@ -39,7 +39,9 @@ use delivery::Delivery;
 
 pub(crate) use connection::install_crypto_provider;
 pub use health::{ExportHealth, LimitsHealth, SignalHealth};
-pub(crate) use limits::{cut, limit_span};
+pub(crate) use limits::cut;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use limits::limit_span;
 pub(crate) use overflow::Overflows;
 pub use shutdown::{ShutdownReport, SignalReport};
 
