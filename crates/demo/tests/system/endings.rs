@@ -73,7 +73,7 @@ fn an_idle_process_stays_under_40_mb_also_after_much_work() {
         let test = TestSystem::start(Backend::Sqlite).await;
         assert_small(&test);
         let order = async |n: usize| {
-            let payment_method = if n % 4 == 0 { "card_declined" } else { "card_ok" };
+            let payment_method = if n.is_multiple_of(4) { "card_declined" } else { "card_ok" };
             test.shop.order(test.shop.in_stock(), payment_method).await.unwrap()
         };
         for round in 0..40 {
