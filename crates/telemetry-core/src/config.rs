@@ -6,6 +6,7 @@
 //! because settings that are silently ignored are found out in production.
 
 mod env;
+mod http;
 mod list;
 mod logs;
 mod metrics;
@@ -17,6 +18,7 @@ mod traces;
 use std::fmt::Write as _;
 
 pub use env::{ConfigError, Env, Mistake, Setting, Source};
+pub use http::{CapturedHeaders, Http};
 pub use logs::{LogFormat, Logs};
 pub use metrics::Metrics;
 pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol};
@@ -62,6 +64,8 @@ pub struct Config {
     /// `OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS`, default `/health,/ready,/metrics,/favicon.ico`: paths,
     /// or globs with `*`, whose requests are not recorded. Empty for `none`.
     pub excluded_urls: Vec<String>,
+    /// What is told of HTTP requests beyond the default.
+    pub http: Http,
     settings: Vec<Setting>,
 }
 
@@ -93,9 +97,21 @@ impl Config {
         let logs = Logs::read(development, &general, env);
         let propagators = traces::read_propagators(env);
         let excluded_urls = read_excluded_urls(env);
+        let http = Http::read(env);
         refuse_what_is_not_honoured(env);
         let settings = env.settings()[first..].to_vec();
-        Self { environment, disabled, service, traces, metrics, logs, propagators, excluded_urls, settings }
+        Self {
+            environment,
+            disabled,
+            service,
+            traces,
+            metrics,
+            logs,
+            propagators,
+            excluded_urls,
+            http,
+            settings,
+        }
     }
 
     /// Whether `ENVIRONMENT` is `development`.
@@ -137,7 +153,7 @@ fn read_excluded_urls(env: &mut Env) -> Vec<String> {
 }
 
 /// Variables of the specification without effect here, and what to do instead.
-const NOT_HONOURED: [(&str, &str); 13] = [
+const NOT_HONOURED: [(&str, &str); 12] = [
     ("OTEL_CONFIG_FILE", "to be unset: declarative configuration is not supported yet"),
     ("OTEL_LOG_LEVEL", "to be unset: RUST_LOG decides what is logged"),
     ("OTEL_METRICS_EXEMPLAR_FILTER", "to be unset: exemplars are not supported yet"),
@@ -152,7 +168,6 @@ const NOT_HONOURED: [(&str, &str); 13] = [
     ("OTEL_EXPORTER_PROMETHEUS_HOST", PROMETHEUS),
     ("OTEL_EXPORTER_PROMETHEUS_PORT", PROMETHEUS),
     ("OTEL_EXPORTER_OTLP_INSECURE", "to be unset: the scheme of the endpoint decides"),
-    ("OTEL_SEMCONV_STABILITY_OPT_IN", "to be unset: only the stable conventions are emitted"),
     ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "to be unset: Zipkin is not supported, OTLP is"),
 ];
 const LENGTH_LIMIT: &str = "to be unset: attribute values are not cut yet";

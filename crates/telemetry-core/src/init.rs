@@ -15,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::baggage::BaggageAttributes;
+use crate::client::Hosts;
 use crate::config::{Exporter, LogFormat, Propagator};
 use crate::export::{ExportError, Providers, ShutdownReport};
 use crate::names::SCOPE;
@@ -65,6 +66,8 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         meter: providers.meter.meter(SCOPE),
         propagation: Propagation::new(propagators(config)),
         excluded_paths: PathPatterns::new(config.excluded_urls.iter().cloned()),
+        http: config.http.clone(),
+        hosts: Hosts::default(),
         metrics: providers.pull.clone(),
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,

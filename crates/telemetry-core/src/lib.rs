@@ -5,7 +5,7 @@
 //! | where | spans | metrics |
 //! |---|---|---|
 //! | [`server`] | one SERVER span a request: `{METHOD} {route}` | `http.server.request.duration`, `.active_requests`, `.request.body.size`, `.response.body.size` |
-//! | [`client`] | one CLIENT span a try: `{METHOD} {url.template}` | `http.client.request.duration` |
+//! | [`client`] | one CLIENT span a try: `{METHOD} {url.template}` | `http.client.request.duration`, `.active_requests`, `.request.body.size`, `.response.body.size` |
 //! | [`db`] | one CLIENT span a statement: `{operation} {tables}`; `transaction`; `wait_for_connection` | `db.client.operation.duration`, `db.client.connection.*` |
 //! | [`tracing`](https://docs.rs/tracing) | `#[instrument]` spans, INTERNAL | |
 //!
@@ -84,6 +84,8 @@ pub mod span;
 pub mod testing;
 
 mod baggage;
+mod capture;
+mod hooks;
 mod init;
 mod log_format;
 mod paths;

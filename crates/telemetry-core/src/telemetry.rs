@@ -12,12 +12,13 @@ use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Trace
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute;
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::ClientWithMiddleware;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::client::{self, ClientTelemetry};
+use crate::client::{ClientTelemetry, Hosts};
+use crate::config::Http;
 use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) meter: Meter,
     pub(crate) propagation: Propagation,
     pub(crate) excluded_paths: PathPatterns,
+    pub(crate) http: Http,
+    pub(crate) hosts: Hosts,
     pub(crate) exports: Option<Providers>,
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
@@ -75,7 +78,7 @@ impl Telemetry {
     /// An HTTP client that makes a CLIENT span and the client metrics of every request, and sends
     /// the trace along. It gives up connecting after 5 s and waiting after 30 s.
     pub fn client(&self) -> ClientWithMiddleware {
-        ClientBuilder::new(client::plain_client()).with(self.client_middleware()).build()
+        self.client_middleware().into_client()
     }
 
     /// The middleware of [`Telemetry::client`], for a client of one's own. Add it last.
@@ -194,6 +197,15 @@ impl Telemetry {
 
     pub(crate) fn propagation(&self) -> &Propagation {
         &self.inner.propagation
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.inner.http
+    }
+
+    /// The peers that have metric series of their own.
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.inner.hosts
     }
 
     pub(crate) fn is_excluded(&self, path: &str) -> bool {

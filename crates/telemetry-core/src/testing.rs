@@ -37,6 +37,8 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
+use crate::client::Hosts;
+use crate::config::Http;
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
@@ -63,6 +65,15 @@ impl TestTelemetry {
 
     /// With a sampler of one's own.
     pub fn with_sampler(sampler: Sampler) -> Self {
+        Self::build(sampler, Http::default())
+    }
+
+    /// With settings of HTTP requests of one's own.
+    pub fn with_http(http: Http) -> Self {
+        Self::build(Sampler::AlwaysOn, http)
+    }
+
+    fn build(sampler: Sampler, http: Http) -> Self {
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
             .with_sampler(UnlessUntraced(sampler))
@@ -80,6 +91,8 @@ impl TestTelemetry {
                 Box::new(opentelemetry_sdk::propagation::BaggagePropagator::new()),
             ]),
             excluded_paths: PathPatterns::new(["/health", "/metrics"]),
+            http,
+            hosts: Hosts::default(),
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,

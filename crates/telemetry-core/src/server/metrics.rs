@@ -3,6 +3,7 @@
 use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
 use opentelemetry_semantic_conventions::metric;
 
+use super::old::OldMetrics;
 use crate::names::{BODY_SIZE_BUCKETS, DURATION_BUCKETS};
 
 #[derive(Clone)]
@@ -11,10 +12,12 @@ pub(super) struct Metrics {
     pub(super) active: UpDownCounter<i64>,
     pub(super) request_size: Histogram<u64>,
     pub(super) response_size: Histogram<u64>,
+    /// Only where they are asked for.
+    pub(super) old: Option<OldMetrics>,
 }
 
 impl Metrics {
-    pub(super) fn new(meter: &Meter) -> Self {
+    pub(super) fn new(meter: &Meter, old_names_too: bool) -> Self {
         Self {
             duration: meter
                 .f64_histogram(metric::HTTP_SERVER_REQUEST_DURATION)
@@ -39,6 +42,7 @@ impl Metrics {
                 .with_description("Size of HTTP server response bodies.")
                 .with_boundaries(BODY_SIZE_BUCKETS.to_vec())
                 .build(),
+            old: old_names_too.then(|| OldMetrics::new(meter)),
         }
     }
 }
