@@ -2,9 +2,35 @@
 //!
 //! [`Telemetry::client`](crate::Telemetry::client) makes a client that has it. To combine it with
 //! other middleware, add [`Telemetry::client_middleware`](crate::Telemetry::client_middleware)
-//! last: behind a retrying one, each try is a span of its own (`http.request.resend_count`).
+//! last: behind a retrying one, each try is a span of its own (`http.request.resend_count`). Redirects that reqwest
+//! follows by itself are part of the try.
 //!
-//! The span lasts until the response's headers are there.
+//! The span lasts until the response's headers are there. Body sizes are those that are known by then: bodies
+//! that are streamed without a `Content-Length` are not measured.
+//!
+//! The application may add attributes:
+//!
+//! ```
+//! use telemetry_core::opentelemetry::KeyValue;
+//!
+//! # fn client(telemetry: telemetry_core::Telemetry) {
+//! let client = telemetry
+//!     .client_middleware()
+//!     .on_request(|_, span| span.set_attribute(KeyValue::new("app.calling_service", "order-service")))
+//!     .on_response(|response, span| {
+//!         if let Some(Ok(media_type)) = response.headers().get("content-type").map(|value| value.to_str()) {
+//!             span.set_attribute(KeyValue::new("http.response.content_type", media_type.to_owned()));
+//!         }
+//!     })
+//!     .into_client();
+//! # }
+//! ```
+//!
+//! `error.type` is the status code of a 4xx or 5xx answer, `timeout`, `connect`, `transport`, `redirect`, `decode`,
+//! `request`, `status`, `middleware`, or `cancelled` where the caller stopped waiting.
+//!
+//! The first hundred peers (address and port) of a [`Telemetry`](crate::Telemetry) have metric series of their own;
+//! all later ones share those of `server.address` `_OTHER`, so that no caller who chooses addresses makes series.
 //!
 //! What is sent to whom is the client's to say: [`ClientTelemetry::propagate_to`] names the hosts that learn
 //! of the trace and the baggage at all, [`ClientTelemetry::without_baggage`] keeps the baggage inside.
@@ -19,6 +45,8 @@
 //! A redirect that reqwest follows by itself takes the headers along, to whichever host it leads.
 
 mod exchange;
+mod hosts;
+mod metrics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,15 +56,18 @@ use http::Extensions;
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::context::FutureExt;
-use opentelemetry_semantic_conventions::metric;
+use opentelemetry::trace::SpanRef;
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 
 use self::exchange::Exchange;
 pub(crate) use self::exchange::failure_text;
+pub(crate) use self::hosts::Hosts;
+use self::metrics::Metrics;
 use crate::Telemetry;
-use crate::exemplars::TracedHistogram;
-use crate::names::DURATION_BUCKETS;
+use crate::capture::Capture;
+use crate::hooks::Hooks;
+use crate::names::Methods;
 use crate::propagation::RequestHeaders;
 
 /// The URL's template, such as `/api/products/{id}`: put it into the request's extensions
@@ -48,29 +79,55 @@ pub struct UrlTemplate(pub &'static str);
 #[derive(Clone, Copy)]
 struct Tries(i64);
 
+type RequestHook = dyn Fn(&Request, &SpanRef<'_>) + Send + Sync;
+type ResponseHook = dyn Fn(&Response, &SpanRef<'_>) + Send + Sync;
+
 /// The middleware; made by [`Telemetry::client_middleware`](crate::Telemetry::client_middleware).
 #[derive(Clone)]
 pub struct ClientTelemetry {
     telemetry: Telemetry,
-    duration: TracedHistogram,
     peer_name: Option<&'static str>,
     /// None: all hosts.
     hosts: Option<Arc<[String]>>,
     sends_baggage: bool,
+    metrics: Arc<Metrics>,
+    methods: Methods,
+    request_headers: Capture,
+    response_headers: Capture,
+    on_request: Hooks<RequestHook>,
+    on_response: Hooks<ResponseHook>,
 }
 
 impl ClientTelemetry {
     pub(crate) fn new(telemetry: Telemetry) -> Self {
-        let duration = telemetry
-            .meter()
-            .f64_histogram(metric::HTTP_CLIENT_REQUEST_DURATION)
-            .with_unit("s")
-            .with_description("Duration of HTTP client requests.")
-            .with_boundaries(DURATION_BUCKETS.to_vec())
-            .build();
-        let duration =
-            telemetry.exemplars().of(duration, metric::HTTP_CLIENT_REQUEST_DURATION, &DURATION_BUCKETS);
-        Self { telemetry, duration, peer_name: None, hosts: None, sends_baggage: true }
+        let http = telemetry.http();
+        Self {
+            metrics: Arc::new(Metrics::new(&telemetry)),
+            methods: Methods::new(&http.known_methods),
+            request_headers: Capture::new("http.request.header.", &http.client_headers.request),
+            response_headers: Capture::new("http.response.header.", &http.client_headers.response),
+            on_request: Hooks::default(),
+            on_response: Hooks::default(),
+            peer_name: None,
+            hosts: None,
+            sends_baggage: true,
+            telemetry,
+        }
+    }
+
+    /// Runs `hook` on every recorded try before it is sent, after those added before: it may add attributes. A panic
+    /// in it costs no request, and is logged once.
+    #[must_use]
+    pub fn on_request(mut self, hook: impl Fn(&Request, &SpanRef<'_>) + Send + Sync + 'static) -> Self {
+        self.on_request.push(Arc::new(hook));
+        self
+    }
+
+    /// Like [`on_request`](Self::on_request) for the answer, when its headers are there.
+    #[must_use]
+    pub fn on_response(mut self, hook: impl Fn(&Response, &SpanRef<'_>) + Send + Sync + 'static) -> Self {
+        self.on_response.push(Arc::new(hook));
+        self
     }
 
     /// Sends trace and baggage to these hosts only: names or addresses as URLs have them, without ports, in

@@ -7,6 +7,7 @@
 
 mod database;
 mod env;
+mod http;
 mod limits;
 mod list;
 mod logs;
@@ -20,6 +21,7 @@ use std::fmt::Write as _;
 
 pub use database::Database;
 pub use env::{ConfigError, Env, Mistake, Setting, Source};
+pub use http::{CapturedHeaders, Http};
 pub use limits::AttributeLimits;
 pub use logs::{LogFormat, Logs};
 pub use metrics::{ExemplarFilter, Metrics};
@@ -78,6 +80,8 @@ pub struct Config {
     pub excluded_urls: Vec<String>,
     /// Queries.
     pub database: Database,
+    /// What is told of HTTP requests beyond the default.
+    pub http: Http,
     settings: Vec<Setting>,
 }
 
@@ -117,6 +121,7 @@ impl Config {
             env,
         );
         let database = Database::read(env);
+        let http = Http::read(env);
         refuse_what_is_not_honoured(env);
         let settings = env.settings()[first..].to_vec();
         Self {
@@ -131,6 +136,7 @@ impl Config {
             baggage_trusted_urls,
             excluded_urls,
             database,
+            http,
             settings,
         }
     }
@@ -178,7 +184,7 @@ fn read_paths(name: &str, default: &[&str], env: &mut Env) -> Vec<String> {
 }
 
 /// Variables of the specification without effect here, and what to do instead.
-const NOT_HONOURED: [(&str, &str); 8] = [
+const NOT_HONOURED: [(&str, &str); 7] = [
     ("OTEL_CONFIG_FILE", "to be unset: declarative configuration is not supported yet"),
     ("OTEL_LOG_LEVEL", "to be unset: RUST_LOG decides what is logged"),
     (
@@ -188,7 +194,6 @@ const NOT_HONOURED: [(&str, &str); 8] = [
     ("OTEL_EXPORTER_PROMETHEUS_HOST", PROMETHEUS),
     ("OTEL_EXPORTER_PROMETHEUS_PORT", PROMETHEUS),
     ("OTEL_EXPORTER_OTLP_INSECURE", "to be unset: the scheme of the endpoint decides"),
-    ("OTEL_SEMCONV_STABILITY_OPT_IN", "to be unset: only the stable conventions are emitted"),
     ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "to be unset: Zipkin is not supported, OTLP is"),
 ];
 const PROMETHEUS: &str = "to be unset: metrics are fetched from the port that the service serves";

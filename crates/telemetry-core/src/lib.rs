@@ -5,7 +5,7 @@
 //! | where | spans | metrics |
 //! |---|---|---|
 //! | [`server`] | one SERVER span a request: `{METHOD} {route}` | `http.server.request.duration`, `.active_requests`, `.request.body.size`, `.response.body.size` |
-//! | [`client`] | one CLIENT span a try: `{METHOD} {url.template}` | `http.client.request.duration` |
+//! | [`client`] | one CLIENT span a try: `{METHOD} {url.template}` | `http.client.request.duration`, `.active_requests`, `.request.body.size`, `.response.body.size` |
 //! | [`db`] | one CLIENT span a statement: `{operation} {tables}`; `transaction`; `wait_for_connection` | `db.client.operation.duration`, `db.client.connection.*` |
 //! | [`tracing`](https://docs.rs/tracing) | `#[instrument]` spans, INTERNAL | |
 //! | the process (Linux) | | `process.*`: CPU time, memory, disk, threads, file descriptors, context switches, page faults, uptime |
@@ -92,7 +92,9 @@ pub mod span;
 pub mod testing;
 
 mod baggage;
+mod capture;
 mod exemplars;
+mod hooks;
 mod init;
 mod log_format;
 mod paths;

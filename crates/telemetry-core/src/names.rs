@@ -3,6 +3,7 @@
 //! Standard attribute and metric names come from `opentelemetry-semantic-conventions`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The instrumentation scope of every span and metric of this library.
 pub const SCOPE: &str = env!("CARGO_PKG_NAME");
@@ -14,6 +15,10 @@ pub const BAGGAGE_ATTRIBUTES: [&str; 2] = ["tenant.id", "tenant.name"];
 pub(crate) const DURATION_BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
+/// The same in milliseconds, for the durations from before the conventions were stable.
+pub(crate) const OLD_DURATION_BUCKETS: [f64; 14] =
+    [5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0];
+
 /// Body sizes in bytes, in powers of eight: the conventions leave these to us, and the SDK's
 /// default list ends at 10 kB.
 pub(crate) const BODY_SIZE_BUCKETS: [f64; 9] =
@@ -22,12 +27,28 @@ pub(crate) const BODY_SIZE_BUCKETS: [f64; 9] =
 /// The value of `http.request.method` for a method that the HTTP conventions do not know.
 pub(crate) const OTHER_METHOD: &str = "_OTHER";
 
-/// The method as the HTTP conventions have it. Unknown ones become one value, so that no caller
-/// can make metric series.
-pub(crate) fn known_method(method: &str) -> &'static str {
-    const KNOWN: [&str; 10] =
-        ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
-    KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER_METHOD)
+/// The methods that the HTTP conventions know (`http.request.method`).
+pub(crate) const KNOWN_METHODS: [&str; 10] =
+    ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
+
+/// Which methods are told by their names. Unknown ones become one value, so that no caller can make metric series.
+#[derive(Debug, Clone)]
+pub(crate) struct Methods(Arc<[&'static str]>);
+
+impl Methods {
+    pub(crate) fn new(known: &[String]) -> Self {
+        let name = |method: &String| {
+            let standard = KNOWN_METHODS.into_iter().find(|known| known == method);
+            // A list of one's own is read once a process, and its names are on every span.
+            standard.unwrap_or_else(|| Box::leak(method.clone().into_boxed_str()))
+        };
+        Self(known.iter().map(name).collect())
+    }
+
+    /// The method as the HTTP conventions have it.
+    pub(crate) fn known(&self, method: &str) -> &'static str {
+        self.0.iter().find(|known| **known == method).copied().unwrap_or(OTHER_METHOD)
+    }
 }
 
 /// `{method} {target}`, or `{method}` alone; `HTTP` stands for an unknown method

@@ -1,4 +1,4 @@
-//! Patterns of URL paths, as excluded paths are given.
+//! Patterns of URL paths, as excluded paths are given, and of header names.
 
 /// Paths, in which `*` stands for any run of characters.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +14,8 @@ impl PathPatterns {
     }
 }
 
-fn matches(pattern: &str, path: &str) -> bool {
+/// Whether `text` is what `pattern` says, in which `*` stands for any run of characters.
+pub(crate) fn matches(pattern: &str, path: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = path.strip_prefix(first) else { return false };

@@ -2,83 +2,80 @@
 //!
 //! ```
 //! use actix_web::App;
+//! use telemetry_core::opentelemetry::KeyValue;
 //!
 //! # fn app(telemetry: telemetry_core::Telemetry) {
-//! let app = App::new().wrap(telemetry.server());
+//! let middleware = telemetry
+//!     .server()
+//!     .on_request(|request, span| {
+//!         if let Some(tier) = request.headers().get("x-user-tier").and_then(|tier| tier.to_str().ok()) {
+//!             span.set_attribute(KeyValue::new("app.user_tier", tier.to_owned()));
+//!         }
+//!     })
+//!     .on_response(|response, span| {
+//!         span.set_attribute(KeyValue::new("app.is_cacheable", response.headers().contains_key("etag")));
+//!     });
+//! let app = App::new().wrap(middleware);
 //! # }
 //! ```
 //!
 //! Wrap it last, so that it is the outermost middleware and sees what the others do. The span is
 //! OpenTelemetry's current span while the handler and the body are polled. It ends when the
-//! response body has been sent, or was dropped because the client went away.
+//! response body has been sent, or was dropped because the client went away or the server stopped. A connection
+//! that was upgraded (101) is such a body: its span lasts as long as it.
+//!
+//! What is told beyond the default is set by [`Config::http`](crate::Config::http): captured headers, trusted
+//! proxies, known methods, older names. In code, give the variables to
+//! [`Env::with_defaults`](crate::config::Env::with_defaults), and the environment still wins.
 //!
 //! Of an excluded path ([`Config::excluded_urls`](crate::Config::excluded_urls)) and what runs below it no span
 //! and no metric is made. Its log records are kept, and it has a trace id, the caller's where there is one: the
 //! services below get it as not sampled.
+//!
+//! `error.type` is the status code of a 5xx answer or the service's own code ([`ErrorType`]), `panic`,
+//! `response_body` where the application's body stream failed, `client_disconnected` or `server_stopped`. A 4xx
+//! answer is no error of the server's.
 
+mod body;
+mod error;
 mod exchange;
+mod forwarded;
 mod metrics;
+mod old;
 mod span;
 
-use std::borrow::Cow;
 use std::future::{Future, Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::web::Bytes;
+use actix_web::HttpRequest;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanRef, TraceContextExt};
 use pin_project_lite::pin_project;
 
+use self::error::Answered;
 use self::exchange::Exchange;
+use self::forwarded::Proxies;
 use self::metrics::Metrics;
+use crate::capture::Capture;
+use crate::hooks::Hooks;
+use crate::names::Methods;
 use crate::propagation::{ActixHeaders, traceparent};
 use crate::runtime::RuntimeWatch;
-use crate::span::{Exception, panic_message};
+use crate::span::panic_message;
 use crate::untraced::untraced;
 use crate::{Telemetry, db};
 
+pub use self::body::ServerBody;
+pub use self::error::{Cause, ErrorType};
+
 /// The header that tells the caller its trace (W3C Trace Context, `traceresponse`).
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
-
-/// What went wrong, for the span and the metrics of the request. Put it into the response's
-/// extensions: there it becomes `error.type` when the status is 5xx, where by itself the span
-/// would only know the status code.
-///
-/// ```
-/// use actix_web::HttpResponse;
-/// use telemetry_core::server::ErrorType;
-///
-/// fn unavailable(error: &std::io::Error) -> HttpResponse {
-///     let mut response = HttpResponse::ServiceUnavailable().finish();
-///     response.extensions_mut().insert(ErrorType::new("storage_unavailable").caused_by(error));
-///     response
-/// }
-/// ```
-#[derive(Debug, Clone)]
-pub struct ErrorType {
-    code: &'static str,
-    exception: Option<Exception>,
-}
-
-impl ErrorType {
-    /// A stable, low-cardinality code such as `inventory_unavailable`.
-    pub fn new(code: &'static str) -> Self {
-        Self { code, exception: None }
-    }
-
-    /// Adds the error itself: it is recorded as an `exception` event with its chain of sources.
-    #[must_use]
-    pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
-        self.exception = Some(Exception::new(self.code, error));
-        self
-    }
-}
 
 /// The middleware; made by [`Telemetry::server`].
 #[derive(Clone)]
@@ -86,15 +83,50 @@ pub struct ServerTelemetry {
     shared: Arc<Shared>,
 }
 
+type RequestHook = dyn Fn(&HttpRequest, &SpanRef<'_>) + Send + Sync;
+type ResponseHook = dyn Fn(&ResponseHead, &SpanRef<'_>) + Send + Sync;
+
+#[derive(Clone)]
 struct Shared {
     telemetry: Telemetry,
     metrics: Metrics,
+    methods: Methods,
+    proxies: Proxies,
+    request_headers: Capture,
+    response_headers: Capture,
+    on_request: Hooks<RequestHook>,
+    on_response: Hooks<ResponseHook>,
 }
 
 impl ServerTelemetry {
     pub(crate) fn new(telemetry: Telemetry) -> Self {
-        let metrics = Metrics::new(&telemetry);
-        Self { shared: Arc::new(Shared { telemetry, metrics }) }
+        let http = telemetry.http();
+        let shared = Shared {
+            metrics: Metrics::new(&telemetry),
+            methods: Methods::new(&http.known_methods),
+            proxies: Proxies(http.trusted_proxies.clone()),
+            request_headers: Capture::new("http.request.header.", &http.server_headers.request),
+            response_headers: Capture::new("http.response.header.", &http.server_headers.response),
+            on_request: Hooks::default(),
+            on_response: Hooks::default(),
+            telemetry,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Runs `hook` on every recorded request at its start, after those added before: it may add attributes. A panic
+    /// in it costs no request, and is logged once.
+    #[must_use]
+    pub fn on_request(mut self, hook: impl Fn(&HttpRequest, &SpanRef<'_>) + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.shared).on_request.push(Arc::new(hook));
+        self
+    }
+
+    /// Like [`on_request`](Self::on_request) for the answer, when its head is known and its body is not sent yet.
+    #[must_use]
+    pub fn on_response(mut self, hook: impl Fn(&ResponseHead, &SpanRef<'_>) + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.shared).on_response.push(Arc::new(hook));
+        self
     }
 }
 
@@ -135,7 +167,7 @@ where
     actix_web::dev::forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let Shared { telemetry, metrics } = &*self.shared;
+        let telemetry = &self.shared.telemetry;
         let trusted = || telemetry.trusts_baggage(request.path());
         let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()), trusted);
         if telemetry.is_excluded(request.path()) {
@@ -143,9 +175,9 @@ where
             let future = attached(&context, || self.service.call(request));
             return ServerFuture { context, exchange: None, future };
         }
-        let span = span::start(telemetry, &request, &parent);
+        let (span, facts) = span::start(&self.shared, &request, &parent);
         let context = db::counted(telemetry, parent.with_span(span));
-        let exchange = Exchange::start(context.clone(), metrics, &request);
+        let exchange = Exchange::start(context.clone(), &self.shared, facts, &request);
         let mut exchange = Some(exchange);
         let future = guarded(&mut exchange, || attached(&context, || self.service.call(request)));
         ServerFuture { context, exchange, future }
@@ -193,103 +225,42 @@ where
         let future = this.future;
         let context = &*this.context;
         let result = ready!(guarded(this.exchange, || attached(context, || future.poll(task))));
-        let mut exchange = this.exchange.take();
-        match result {
+        Poll::Ready(match result {
             Ok(mut response) => {
+                let mut exchange = this.exchange.take();
                 if let Some(exchange) = &mut exchange {
                     exchange.responded(&response);
                 }
-                tell_trace(&mut response, context);
-                let context = this.context.clone();
-                Poll::Ready(Ok(response.map_body(|head, body| {
-                    let sent_whole = match body.size() {
-                        BodySize::None | BodySize::Sized(0) => true,
-                        BodySize::Sized(_) | BodySize::Stream => {
-                            head.status.is_informational() || exchange.as_ref().is_some_and(Exchange::is_head)
-                        }
-                    };
-                    ServerBody { context, exchange, sent_whole, body }
-                })))
+                tell_trace(response.headers_mut(), context);
+                let context = context.clone();
+                Ok(response.map_body(|head, body| ServerBody::new(context, exchange, head.status, body)))
             }
-            Err(error) => {
-                if let Some(exchange) = &mut exchange {
-                    exchange.failed(&error);
-                }
-                Poll::Ready(Err(error))
-            }
-        }
+            Err(error) => Err(answer(error, this.exchange, context)),
+        })
     }
 }
 
-fn tell_trace<B>(response: &mut ServiceResponse<B>, context: &Context) {
+/// Makes the answer of an error that a middleware inside this one gave up with, as actix would do further out: here
+/// it belongs to the request's trace, and its body is watched.
+fn answer(error: actix_web::Error, exchange: &mut Option<Exchange>, context: &Context) -> actix_web::Error {
+    let mut response = guarded(exchange, || attached(context, || error.error_response()));
+    let mut exchange = exchange.take();
+    if let Some(exchange) = &mut exchange {
+        exchange.answered(&response, Some(&error));
+    }
+    tell_trace(response.headers_mut(), context);
+    let context = context.clone();
+    let response =
+        response.map_body(|head, body| BoxBody::new(ServerBody::new(context, exchange, head.status, body)));
+    Answered::new(error, response).into()
+}
+
+fn tell_trace(headers: &mut HeaderMap, context: &Context) {
     let span = context.span();
     let span_context = span.span_context();
     if span_context.is_valid()
         && let Ok(value) = HeaderValue::try_from(traceparent(span_context))
     {
-        response.headers_mut().insert(TRACERESPONSE, value);
-    }
-}
-
-pin_project! {
-    /// The response body, watched until it has been sent.
-    pub struct ServerBody<B> {
-        context: Context,
-        exchange: Option<Exchange>,
-        // Nothing (more) is to be sent, so being dropped now is no loss.
-        sent_whole: bool,
-        #[pin]
-        body: B,
-    }
-
-    impl<B> PinnedDrop for ServerBody<B> {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let Some(mut exchange) = this.exchange.take() {
-                if *this.sent_whole {
-                    exchange.completed();
-                } else if std::thread::panicking() {
-                    exchange.panicked(Cow::Borrowed("a panic while the body was made"));
-                }
-                // Else the exchange's own end tells that the client went away.
-            }
-        }
-    }
-}
-
-impl<B: MessageBody> MessageBody for ServerBody<B> {
-    type Error = B::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        task: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let this = self.project();
-        let body = this.body;
-        let context = &*this.context;
-        let next = ready!(guarded(this.exchange, || attached(context, || body.poll_next(task))));
-        match &next {
-            Some(Ok(chunk)) => {
-                if let Some(exchange) = this.exchange {
-                    exchange.sent(chunk.len());
-                }
-            }
-            Some(Err(_)) => {
-                if let Some(mut exchange) = this.exchange.take() {
-                    exchange.body_failed();
-                }
-            }
-            None => {
-                *this.sent_whole = true;
-                if let Some(mut exchange) = this.exchange.take() {
-                    exchange.completed();
-                }
-            }
-        }
-        Poll::Ready(next)
+        headers.insert(TRACERESPONSE, value);
     }
 }

@@ -19,7 +19,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::client::ClientTelemetry;
+use crate::client::{ClientTelemetry, Hosts};
+use crate::config::Http;
 use crate::exemplars::Exemplars;
 use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) propagation: Propagation,
     pub(crate) baggage_trusted_paths: PathPatterns,
     pub(crate) excluded_paths: PathPatterns,
+    pub(crate) http: Http,
+    pub(crate) hosts: Hosts,
     pub(crate) exports: Option<Providers>,
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
@@ -286,6 +289,15 @@ impl Telemetry {
 
     pub(crate) fn trusts_baggage(&self, path: &str) -> bool {
         self.inner.baggage_trusted_paths.matches(path)
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.inner.http
+    }
+
+    /// The peers that have metric series of their own.
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.inner.hosts
     }
 
     pub(crate) fn is_excluded(&self, path: &str) -> bool {

@@ -38,7 +38,8 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
-use crate::config::{self, ExemplarFilter, Propagator};
+use crate::client::Hosts;
+use crate::config::{self, ExemplarFilter, Http, Propagator};
 use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows, limit_span};
 use crate::names::{BAGGAGE_ATTRIBUTES, SCOPE};
@@ -48,6 +49,25 @@ use crate::propagation::{Deferring, Propagation};
 use crate::subscriber::{self, LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
 use crate::untraced::UnlessUntraced;
+
+/// What differs from test to test.
+struct Settings {
+    sampler: Sampler,
+    propagation: Propagation,
+    database: config::Database,
+    http: Http,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sampler: Sampler::AlwaysOn,
+            propagation: Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]),
+            database: config::Database::default(),
+            http: Http::default(),
+        }
+    }
+}
 
 /// As in production, by default.
 const CARDINALITY_LIMIT: usize = 2000;
@@ -70,26 +90,28 @@ impl TestTelemetry {
 
     /// With a sampler of one's own.
     pub fn with_sampler(sampler: Sampler) -> Self {
-        Self::build(sampler, Self::w3c(), config::Database::default())
+        Self::build(Settings { sampler, ..Settings::default() })
     }
 
     /// With propagation of one's own, and the sampler that is the default elsewhere: it goes by the caller.
     /// Reserved baggage is believed under `/internal/`.
     pub fn with_propagation(propagation: Propagation) -> Self {
         let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
-        Self::build(sampler, propagation, config::Database::default())
+        Self::build(Settings { sampler, propagation, ..Settings::default() })
     }
 
     /// With a sampler and settings of databases of one's own.
     pub fn with_database(sampler: Sampler, database: config::Database) -> Self {
-        Self::build(sampler, Self::w3c(), database)
+        Self::build(Settings { sampler, database, ..Settings::default() })
     }
 
-    fn w3c() -> Propagation {
-        Propagation::new(&[Propagator::TraceContext, Propagator::Baggage])
+    /// With settings of HTTP requests of one's own.
+    pub fn with_http(http: Http) -> Self {
+        Self::build(Settings { http, ..Settings::default() })
     }
 
-    fn build(sampler: Sampler, propagation: Propagation, database: config::Database) -> Self {
+    fn build(settings: Settings) -> Self {
+        let Settings { sampler, propagation, database, http } = settings;
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
             .with_sampler(UnlessUntraced(Deferring(sampler)))
@@ -106,6 +128,8 @@ impl TestTelemetry {
             baggage_trusted_paths: PathPatterns::new(["/internal/*"]),
             excluded_paths: PathPatterns::new(["/health", "/metrics"]),
             exemplars: Exemplars::new(ExemplarFilter::AlwaysOff),
+            http,
+            hosts: Hosts::default(),
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,

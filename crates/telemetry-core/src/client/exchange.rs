@@ -1,63 +1,97 @@
-//! One try of a request: its span, its outcome, its duration.
+//! One try of a request: its span, its outcome, its numbers.
 
 use std::time::Instant;
 
 use http::Version;
+use http::header::CONTENT_LENGTH;
 use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute;
 use reqwest::{Request, Response};
 
 use super::{ClientTelemetry, UrlTemplate};
-use crate::exemplars::TracedHistogram;
-use crate::names::{OTHER_METHOD, http_span_name, known_method};
+use crate::names::{OTHER_METHOD, http_span_name};
+use crate::propagation;
+use crate::redact::{self, cut};
 use crate::span::Exception;
 use crate::untraced::is_untraced;
-use crate::{propagation, redact};
 
-/// Ends its span and records the duration when dropped, also when the caller gave up waiting.
-pub(super) struct Exchange {
+/// `server.address` of metrics of the peers that are too many to have a series each.
+const OTHER_HOST: &str = "_OTHER";
+
+/// A body that claims to be larger than 64 GiB is not measured: the size may be the peer's word, and the sum of
+/// a histogram must not overflow by it.
+const MAX_BODY_SIZE: u64 = 1 << 36;
+
+/// Ends its span and records its metrics when dropped, also when the caller gave up waiting.
+pub(super) struct Exchange<'a> {
+    client: &'a ClientTelemetry,
     context: Context,
-    duration: TracedHistogram,
     start: Instant,
-    attributes: Vec<KeyValue>,
+    method: &'static str,
+    /// What the metrics tell: method and peer, then the outcome. All of it is bounded.
+    of_metrics: Vec<KeyValue>,
+    /// How many of these are known at the start.
+    of_request: usize,
+    status: Option<i64>,
+    request_size: Option<u64>,
+    response_size: Option<u64>,
+    is_untraced: bool,
     is_done: bool,
 }
 
-impl Exchange {
+impl<'a> Exchange<'a> {
     pub(super) fn start(
-        client: &ClientTelemetry,
+        client: &'a ClientTelemetry,
         request: &Request,
         template: Option<UrlTemplate>,
         resends: i64,
     ) -> Self {
         let url = request.url();
-        let method = known_method(request.method().as_str());
-        // What spans and metrics share; all of it bounded by the application's own peers.
-        let mut attributes = Vec::with_capacity(8);
-        attributes.push(KeyValue::new(attribute::HTTP_REQUEST_METHOD, method));
-        attributes.push(KeyValue::new(attribute::URL_SCHEME, scheme(url.scheme())));
-        if let Some(host) = url.host_str() {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            attributes.push(KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned()));
+        let method = client.methods.known(request.method().as_str());
+        let host = url.host_str().unwrap_or_default();
+        let host = cut(host.trim_start_matches('[').trim_end_matches(']'));
+        let port = url.port_or_known_default();
+        let method_attribute = KeyValue::new(attribute::HTTP_REQUEST_METHOD, method);
+        let port_attribute = port.map(|port| KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
+        let template_attribute =
+            template.map(|UrlTemplate(template)| KeyValue::new(attribute::URL_TEMPLATE, template));
+
+        let mut of_metrics = Vec::with_capacity(8);
+        of_metrics.push(method_attribute.clone());
+        match client.telemetry.hosts().known(host, port.unwrap_or_default()) {
+            Some(host) => {
+                of_metrics.push(KeyValue::new(attribute::SERVER_ADDRESS, host));
+                of_metrics.extend(port_attribute.clone());
+            }
+            None => of_metrics.push(KeyValue::new(attribute::SERVER_ADDRESS, OTHER_HOST)),
         }
-        if let Some(port) = url.port_or_known_default() {
-            attributes.push(KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
-        }
-        let mut of_span = attributes.clone();
-        of_span.push(KeyValue::new(attribute::URL_FULL, redact::full(url)));
+        of_metrics.extend(template_attribute.clone());
+
+        let mut of_span = Vec::with_capacity(12);
+        of_span.push(method_attribute);
         if method == OTHER_METHOD {
-            let original = request.method().as_str().to_owned();
+            let original = cut(request.method().as_str()).to_owned();
             of_span.push(KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, original));
         }
-        if let Some(UrlTemplate(template)) = template {
-            of_span.push(KeyValue::new(attribute::URL_TEMPLATE, template));
+        of_span.push(KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned()));
+        of_span.extend(port_attribute);
+        let full = redact::full(url);
+        if client.metrics.old_duration.is_some() {
+            of_span.push(KeyValue::new("http.method", method));
+            of_span.push(KeyValue::new("http.url", full.clone()));
         }
         if let Some(peer) = client.peer_name {
             of_span.push(KeyValue::new(attribute::SERVICE_PEER_NAME, peer));
         }
+        of_span.push(KeyValue::new(attribute::URL_FULL, full));
+        of_span.extend(template_attribute);
         if resends > 0 {
             of_span.push(KeyValue::new(attribute::HTTP_REQUEST_RESEND_COUNT, resends));
+        }
+        if !client.request_headers.is_empty() {
+            let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+            of_span.extend(client.request_headers.attributes(headers));
         }
         let name = http_span_name(method, template.map(|UrlTemplate(template)| template));
         let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_attributes(of_span);
@@ -65,7 +99,28 @@ impl Exchange {
             let parent = propagation::begun_here(parent);
             parent.with_span(client.telemetry.tracer().build_with_context(builder, &parent))
         });
-        Self { context, duration: client.duration.clone(), start: Instant::now(), attributes, is_done: false }
+        let span = context.span();
+        if span.is_recording() {
+            client.on_request.run(|hook| hook(request, &span));
+        }
+        drop(span);
+        let is_untraced = is_untraced(&context);
+        if !is_untraced {
+            client.metrics.active.add(1, &of_metrics);
+        }
+        Self {
+            client,
+            context,
+            start: Instant::now(),
+            method,
+            of_request: of_metrics.len(),
+            of_metrics,
+            status: None,
+            request_size: request_size(request),
+            response_size: None,
+            is_untraced,
+            is_done: false,
+        }
     }
 
     pub(super) fn context(&self) -> &Context {
@@ -75,16 +130,15 @@ impl Exchange {
     pub(super) fn responded(&mut self, response: &Response) {
         self.is_done = true;
         let status = response.status();
+        self.status = Some(i64::from(status.as_u16()));
+        self.response_size = response.content_length();
         self.both(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
         if let Some(version) = protocol_version(response.version()) {
             self.both(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
         }
-        let span = self.context.span();
-        if let Some(peer) = response.remote_addr() {
-            span.set_attribute(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, peer.ip().to_string()));
-            span.set_attribute(KeyValue::new(attribute::NETWORK_PEER_PORT, i64::from(peer.port())));
-        }
+        self.describe(response);
         if status.is_client_error() || status.is_server_error() {
+            let span = self.context.span();
             let message = format!("HTTP {}", status.as_u16());
             if status.is_server_error() {
                 let exception = Exception::from_text("HttpStatusError", message.clone());
@@ -95,33 +149,86 @@ impl Exchange {
         }
     }
 
+    fn describe(&self, response: &Response) {
+        let span = self.context.span();
+        if !span.is_recording() {
+            return;
+        }
+        if let Some(peer) = response.remote_addr() {
+            span.set_attribute(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, peer.ip().to_string()));
+            span.set_attribute(KeyValue::new(attribute::NETWORK_PEER_PORT, i64::from(peer.port())));
+        }
+        if self.client.metrics.old_duration.is_some() {
+            span.set_attribute(KeyValue::new("http.status_code", i64::from(response.status().as_u16())));
+        }
+        if !self.client.response_headers.is_empty() {
+            let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+            for attribute in self.client.response_headers.attributes(headers) {
+                span.set_attribute(attribute);
+            }
+        }
+        self.client.on_response.run(|hook| hook(response, &span));
+    }
+
     pub(super) fn failed(&mut self, error: &reqwest_middleware::Error) {
         self.is_done = true;
         let (error_type, message) = classify(error);
+        let kind = match error {
+            reqwest_middleware::Error::Reqwest(_) => std::any::type_name::<reqwest::Error>(),
+            reqwest_middleware::Error::Middleware(_) => error_type,
+        };
         let span = self.context.span();
-        span.add_event("exception", Exception::new(error_type, error).attributes());
+        span.add_event("exception", Exception::new(kind, error).attributes());
         span.set_status(Status::error(message));
         self.both(KeyValue::new(attribute::ERROR_TYPE, error_type));
     }
 
     fn both(&mut self, attribute: KeyValue) {
         self.context.span().set_attribute(attribute.clone());
-        self.attributes.push(attribute);
+        self.of_metrics.push(attribute);
+    }
+
+    fn record(&self) {
+        let metrics = &self.client.metrics;
+        let duration = self.start.elapsed().as_secs_f64();
+        metrics.active.add(-1, &self.of_metrics[..self.of_request]);
+        metrics.duration.record(duration, &self.of_metrics);
+        if let Some(size) = self.request_size.filter(|size| *size <= MAX_BODY_SIZE) {
+            metrics.request_size.record(size, &self.of_metrics);
+        }
+        if let Some(size) = self.response_size.filter(|size| *size <= MAX_BODY_SIZE) {
+            metrics.response_size.record(size, &self.of_metrics);
+        }
+        if let Some(old_duration) = &metrics.old_duration {
+            let mut attributes = vec![KeyValue::new("http.method", self.method)];
+            attributes.extend(self.status.map(|status| KeyValue::new("http.status_code", status)));
+            old_duration.record(duration * 1000.0, &attributes);
+        }
     }
 }
 
-impl Drop for Exchange {
+impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         if !self.is_done {
             self.context.span().set_status(Status::error("Request cancelled"));
             self.both(KeyValue::new(attribute::ERROR_TYPE, "cancelled"));
         }
-        if is_untraced(&self.context) {
+        if self.is_untraced {
             return;
         }
+        // Recorded inside the request's context, so that the measurements can point to its trace.
         let _current = self.context.clone().attach();
-        self.duration.record(self.start.elapsed().as_secs_f64(), &self.attributes);
+        self.record();
         self.context.span().end();
+    }
+}
+
+/// The body's size, where there is a body and its size is known before it is sent.
+fn request_size(request: &Request) -> Option<u64> {
+    let body = request.body()?;
+    match body.as_bytes() {
+        Some(bytes) => Some(bytes.len() as u64),
+        None => request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok(),
     }
 }
 
@@ -148,10 +255,6 @@ fn classify_reqwest(error: &reqwest::Error) -> (&'static str, &'static str) {
 /// What went wrong, without the URL that reqwest's own text holds.
 pub(crate) fn failure_text(error: &reqwest::Error) -> &'static str {
     classify_reqwest(error).1
-}
-
-fn scheme(scheme: &str) -> &'static str {
-    if scheme == "https" { "https" } else { "http" }
 }
 
 fn protocol_version(version: Version) -> Option<&'static str> {

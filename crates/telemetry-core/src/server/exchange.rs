@@ -1,22 +1,32 @@
 //! One request and its response, told once: when the body has been sent or the client has gone.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Instant;
 
+use actix_rt::Arbiter;
+use actix_web::HttpResponse;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute;
 
-use super::metrics::Metrics;
-use super::{ErrorType, span};
+use super::span::Facts;
+use super::{ErrorType, Shared, old};
 use crate::db;
-use crate::names::{http_span_name, known_method};
+use crate::names::http_span_name;
 use crate::span::{Exception, PANIC};
 
 /// `error.type` when the client closed the connection before it had the whole response.
 const CLIENT_GONE: &str = "client_disconnected";
+
+/// `error.type` when the server was stopped before the response was sent.
+const SERVER_STOPPED: &str = "server_stopped";
+
+/// `error.type` when the application's body stream broke off with an error.
+const BODY_FAILED: &str = "response_body";
 
 /// A request body that claims to be larger than 64 GiB is not measured: the size is the caller's word,
 /// and the sum of a histogram must not overflow by it.
@@ -24,13 +34,10 @@ const MAX_REQUEST_SIZE: u64 = 1 << 36;
 
 /// Ends its span and records its metrics when dropped, whichever way the request went.
 pub(super) struct Exchange {
-    pub(super) context: Context,
-    metrics: Metrics,
+    context: Context,
+    shared: Arc<Shared>,
     start: Instant,
-    method: &'static str,
-    scheme: &'static str,
-    version: Option<&'static str>,
-    route: Option<String>,
+    facts: Facts,
     status: Option<StatusCode>,
     /// What went wrong first: `error.type` and the status's description.
     error: Option<(Cow<'static, str>, &'static str)>,
@@ -40,63 +47,60 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn start(context: Context, metrics: &Metrics, request: &ServiceRequest) -> Self {
+    pub(super) fn start(
+        context: Context,
+        shared: &Arc<Shared>,
+        facts: Facts,
+        request: &ServiceRequest,
+    ) -> Self {
         let exchange = Self {
             context,
-            metrics: metrics.clone(),
+            shared: shared.clone(),
             start: Instant::now(),
-            method: known_method(request.method().as_str()),
-            scheme: span::scheme(request),
-            version: span::protocol_version(request.version()),
-            route: request.match_pattern(),
+            facts,
             status: None,
             error: None,
             request_size: content_length(request.headers()),
             response_size: 0,
             completed: false,
         };
-        exchange.metrics.active.add(1, &exchange.active_attributes());
+        shared.metrics.active.add(1, &exchange.active_attributes());
+        let span = exchange.context.span();
+        if span.is_recording() {
+            shared.on_request.run(|hook| hook(request.request(), &span));
+        }
+        drop(span);
         exchange
     }
 
     pub(super) fn is_head(&self) -> bool {
-        self.method == "HEAD"
+        self.facts.method == "HEAD"
     }
 
     /// The application answered; the body is still to be sent.
     pub(super) fn responded<B>(&mut self, response: &ServiceResponse<B>) {
-        let span = self.context.span();
         let route = response.request().match_pattern();
-        if route != self.route {
-            span.update_name(http_span_name(self.method, route.as_deref()));
+        if route != self.facts.route {
+            let span = self.context.span();
+            span.update_name(http_span_name(self.facts.method, route.as_deref()));
             if let Some(route) = &route {
                 span.set_attribute(KeyValue::new(attribute::HTTP_ROUTE, route.clone()));
             }
-            self.route = route;
+            self.facts.route = route;
         }
-        let extensions = response.response().extensions();
-        self.answered(response.status(), extensions.get::<ErrorType>(), response.response().error());
+        self.answered(response.response(), response.response().error());
     }
 
-    /// A middleware inside this one gave up with an error, which actix answers.
-    pub(super) fn failed(&mut self, error: &actix_web::Error) {
-        let response = error.error_response();
-        self.answered(response.status(), response.extensions().get::<ErrorType>(), Some(error));
-        self.completed = true;
-    }
-
-    fn answered(
-        &mut self,
-        status: StatusCode,
-        error_type: Option<&ErrorType>,
-        error: Option<&actix_web::Error>,
-    ) {
+    /// There is an answer, to an error where `error` is one.
+    pub(super) fn answered<B>(&mut self, response: &HttpResponse<B>, error: Option<&actix_web::Error>) {
+        let status = response.status();
         self.status = Some(status);
-        let span = self.context.span();
-        span.set_attribute(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
+        self.describe(response);
         if !status.is_server_error() {
             return;
         }
+        let extensions = response.extensions();
+        let error_type = extensions.get::<ErrorType>();
         let code = match error_type {
             Some(error_type) => Cow::Borrowed(error_type.code),
             None => Cow::Owned(status.as_str().to_owned()),
@@ -107,16 +111,35 @@ impl Exchange {
             (None, None) => None,
         };
         if let Some(exception) = exception {
-            span.add_event("exception", exception.attributes());
+            self.context.span().add_event("exception", exception.attributes());
         }
         // The description is left out where the status code says it all ("HTTP spans", Status).
         self.error(code, error_type.map_or("", |error_type| error_type.code));
     }
 
+    fn describe<B>(&self, response: &HttpResponse<B>) {
+        let status = response.status();
+        let span = self.context.span();
+        span.set_attribute(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
+        if !span.is_recording() {
+            return;
+        }
+        if self.shared.metrics.old.is_some() {
+            span.set_attribute(old::status_code(status));
+        }
+        if !self.shared.response_headers.is_empty() {
+            let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+            for attribute in self.shared.response_headers.attributes(headers) {
+                span.set_attribute(attribute);
+            }
+        }
+        self.shared.on_response.run(|hook| hook(response.head(), &span));
+    }
+
     /// A piece of the body was handed over. The answer to HEAD has none, whatever the application made.
     pub(super) fn sent(&mut self, bytes: usize) {
         if !self.is_head() {
-            self.response_size += bytes as u64;
+            self.response_size = self.response_size.saturating_add(bytes as u64);
         }
     }
 
@@ -126,8 +149,9 @@ impl Exchange {
     }
 
     /// The application's body stream broke off with an error.
-    pub(super) fn body_failed(&mut self) {
-        self.error(Cow::Borrowed("response_body"), "the response body broke off");
+    pub(super) fn body_failed(&mut self, error: &(dyn Error + 'static)) {
+        self.context.span().add_event("exception", Exception::new(BODY_FAILED, error).attributes());
+        self.error(Cow::Borrowed(BODY_FAILED), "the response body broke off");
         self.completed = true;
     }
 
@@ -143,21 +167,21 @@ impl Exchange {
 
     fn active_attributes(&self) -> [KeyValue; 2] {
         [
-            KeyValue::new(attribute::HTTP_REQUEST_METHOD, self.method),
-            KeyValue::new(attribute::URL_SCHEME, self.scheme),
+            KeyValue::new(attribute::HTTP_REQUEST_METHOD, self.facts.method),
+            KeyValue::new(attribute::URL_SCHEME, self.facts.scheme),
         ]
     }
 
     fn metric_attributes(&self) -> Vec<KeyValue> {
         let mut attributes = Vec::with_capacity(6);
         attributes.extend(self.active_attributes());
-        if let Some(route) = &self.route {
+        if let Some(route) = &self.facts.route {
             attributes.push(KeyValue::new(attribute::HTTP_ROUTE, route.clone()));
         }
         if let Some(status) = self.status {
             attributes.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
         }
-        if let Some(version) = self.version {
+        if let Some(version) = self.facts.version {
             attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
         }
         if let Some((error_type, _)) = &self.error {
@@ -170,7 +194,11 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.completed {
-            self.error(Cow::Borrowed(CLIENT_GONE), "the client went away before the response was sent");
+            if is_server_stopped() {
+                self.error(SERVER_STOPPED.into(), "the server stopped before the response was sent");
+            } else {
+                self.error(CLIENT_GONE.into(), "the client went away before the response was sent");
+            }
         }
         let span = self.context.span();
         if let Some((error_type, description)) = &self.error {
@@ -179,16 +207,26 @@ impl Drop for Exchange {
         }
         // Recorded inside the request's context, so that the measurements can point to its trace.
         let _current = self.context.clone().attach();
+        let metrics = &self.shared.metrics;
         let attributes = self.metric_attributes();
-        self.metrics.active.add(-1, &self.active_attributes());
-        self.metrics.duration.record(self.start.elapsed().as_secs_f64(), &attributes);
+        let duration = self.start.elapsed();
+        metrics.active.add(-1, &self.active_attributes());
+        metrics.duration.record(duration.as_secs_f64(), &attributes);
         if let Some(size) = self.request_size {
-            self.metrics.request_size.record(size, &attributes);
+            metrics.request_size.record(size, &attributes);
         }
-        self.metrics.response_size.record(self.response_size, &attributes);
+        metrics.response_size.record(self.response_size, &attributes);
+        if let Some(old) = &metrics.old {
+            old.record(&self.facts, self.status, duration, self.response_size);
+        }
         db::tell(&self.context);
         span.end();
     }
+}
+
+/// Whether what is dropped here goes because the worker does: it drops its connections after its arbiter has ended.
+fn is_server_stopped() -> bool {
+    Arbiter::try_current().is_some_and(|arbiter| !arbiter.alive())
 }
 
 fn content_length(headers: &header::HeaderMap) -> Option<u64> {

@@ -3,6 +3,7 @@
 use opentelemetry::metrics::{Histogram, UpDownCounter};
 use opentelemetry_semantic_conventions::metric;
 
+use super::old::OldMetrics;
 use crate::Telemetry;
 use crate::exemplars::TracedHistogram;
 use crate::names::{BODY_SIZE_BUCKETS, DURATION_BUCKETS};
@@ -13,6 +14,8 @@ pub(super) struct Metrics {
     pub(super) active: UpDownCounter<i64>,
     pub(super) request_size: Histogram<u64>,
     pub(super) response_size: Histogram<u64>,
+    /// Only where they are asked for.
+    pub(super) old: Option<OldMetrics>,
 }
 
 impl Metrics {
@@ -47,6 +50,7 @@ impl Metrics {
                 .with_description("Size of HTTP server response bodies.")
                 .with_boundaries(BODY_SIZE_BUCKETS.to_vec())
                 .build(),
+            old: telemetry.http().old_names_too.then(|| OldMetrics::new(meter)),
         }
     }
 }

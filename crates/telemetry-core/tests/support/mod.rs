@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use telemetry_core::Telemetry;
+use telemetry_core::server::ServerTelemetry;
 
 /// An instrumented app on a port of its own; stopped when dropped.
 pub(crate) struct TestServer {
@@ -20,11 +21,19 @@ impl TestServer {
         telemetry: Telemetry,
         routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> Self {
+        Self::wrapped(telemetry.server(), routes)
+    }
+
+    /// With a middleware of the test's own making.
+    pub(crate) fn wrapped(
+        middleware: ServerTelemetry,
+        routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let server =
-                    HttpServer::new(move || App::new().wrap(telemetry.server()).configure(routes.clone()))
+                    HttpServer::new(move || App::new().wrap(middleware.clone()).configure(routes.clone()))
                         .workers(1)
                         .disable_signals()
                         .bind((Ipv4Addr::LOCALHOST, 0))

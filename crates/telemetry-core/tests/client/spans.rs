@@ -1,66 +1,20 @@
-//! The reqwest middleware, against real peers: one that is instrumented, and ones that misbehave.
-
-mod support;
+//! What a span says of a try.
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use opentelemetry::baggage::BaggageExt;
-use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry::{KeyValue, Value};
 use reqwest_middleware::ClientBuilder;
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 use telemetry_core::client::UrlTemplate;
-use telemetry_core::testing::{SpanTree, TestTelemetry, span};
+use telemetry_core::testing::TestTelemetry;
 use telemetry_core::{context, opentelemetry};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use support::TestServer;
-
-fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/orders/{id}", web::get().to(async || "an order"))
-        .route("/unavailable", web::get().to(async || HttpResponse::ServiceUnavailable().finish()))
-        .route(
-            "/headers",
-            web::get().to(async |request: HttpRequest| {
-                let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-                format!("{:?} {:?}", header("traceparent"), header("baggage"))
-            }),
-        );
-}
-
-/// The client spans: the server under the same telemetry has its own.
-fn client_trees(telemetry: &TestTelemetry) -> Vec<SpanTree> {
-    telemetry
-        .trees()
-        .into_iter()
-        .filter(|tree| tree.kind == SpanKind::Client)
-        .map(|tree| {
-            let mut tree = tree.without(&["server.port", "network.peer.port"]);
-            tree.children.clear();
-            tree
-        })
-        .collect()
-}
-
-fn request_span(name: &str, url: String) -> SpanTree {
-    span(name, SpanKind::Client)
-        .attribute("http.request.method", "GET")
-        .attribute("url.scheme", "http")
-        .attribute("url.full", url)
-        .attribute("server.address", "127.0.0.1")
-}
-
-fn exception(kind: &'static str, message: &'static str) -> [KeyValue; 3] {
-    [
-        KeyValue::new("exception.type", kind),
-        KeyValue::new("exception.message", message),
-        KeyValue::new("exception.stacktrace", message),
-    ]
-}
+use crate::harness::{client_trees, exception, request_span, routes};
+use crate::support::{self, TestServer};
 
 #[tokio::test]
 async fn a_request_is_one_client_span_and_the_servers_is_its_child() {
@@ -188,7 +142,7 @@ async fn a_peer_that_does_not_answer_reads_request_timeout() {
             .event(
                 "exception",
                 [
-                    KeyValue::new("exception.type", "timeout"),
+                    KeyValue::new("exception.type", "reqwest::error::Error"),
                     KeyValue::new("exception.message", "Request timeout"),
                     KeyValue::new("exception.stacktrace", "Request timeout\ncaused by: operation timed out"),
                 ]
@@ -231,78 +185,41 @@ async fn a_caller_that_gives_up_ends_the_span() {
 }
 
 #[tokio::test]
-async fn the_duration_metric_has_no_url() {
+async fn an_unknown_method_is_other_and_makes_no_series_of_its_own() {
     let telemetry = TestTelemetry::new();
-    let server = TestServer::start(telemetry.clone(), routes);
-    telemetry.client().get(server.url("/orders/7")).send().await.unwrap();
-    let durations: Vec<_> = telemetry
-        .metrics()
-        .into_iter()
-        .filter(|series| series.name == "http.client.request.duration")
-        .collect();
-    let [duration] = &durations[..] else { panic!("one series: {durations:?}") };
-    assert_eq!((duration.unit.as_str(), duration.count), ("s", 1));
-    let names: Vec<_> = duration.attributes.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        [
-            "http.request.method",
-            "http.response.status_code",
-            "network.protocol.version",
-            "server.address",
-            "server.port",
-            "url.scheme"
-        ]
-    );
+    let server = TestServer::start(TestTelemetry::new().clone(), routes);
+    let method = reqwest::Method::from_bytes(b"BREW").unwrap();
+    telemetry.client().request(method, server.url("/orders/7")).send().await.unwrap();
+    let [tree] = client_trees(&telemetry).try_into().unwrap();
+    assert_eq!(tree.name, "HTTP");
+    assert_eq!(tree.attributes["http.request.method_original"], Value::from("BREW"));
+    assert!(!format!("{:?}", telemetry.metrics()).contains("BREW"));
+}
+
+/// A middleware below ours that refuses, as a circuit breaker does.
+struct Refusing;
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for Refusing {
+    async fn handle(
+        &self,
+        _: reqwest::Request,
+        _: &mut http::Extensions,
+        _: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        Err(reqwest_middleware::Error::middleware(std::io::Error::other("the circuit is open")))
+    }
 }
 
 #[tokio::test]
-async fn the_trace_survives_spawns_blocking_threads_and_background_tasks() {
+async fn a_middleware_that_refuses_is_told_as_such() {
     let telemetry = TestTelemetry::new();
-    let tracer = telemetry.tracer().clone();
-    let root =
-        Context::new().with_span(tracer.start("root")).with_baggage([KeyValue::new("tenant.id", "t-1")]);
-    {
-        let _current = root.clone().attach();
-        let here = tracer.clone();
-        let spawned = context::spawn(async move {
-            tokio::task::yield_now().await;
-            here.in_span("spawned", |_| ());
-        });
-        let here = tracer.clone();
-        let blocking = context::in_current(context::blocking(move || here.in_span("blocking", |_| ())));
-        telemetry.background("send_email", async {
-            tokio::task::yield_now().await;
-            telemetry_core::span::set_attribute("email.message_length", 12_i64);
-        });
-        drop(tracer);
-        futures_util::future::join(spawned, blocking).await.0.unwrap();
-    }
-    assert!(telemetry.background_done(Duration::from_secs(5)).await);
-    root.span().end();
-    let [tree] = telemetry.trees().try_into().unwrap();
-    let mut names: Vec<_> = tree.children.iter().map(|child| child.name.as_str()).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["blocking", "send_email", "spawned"]);
-    assert!(tree.children.iter().all(|child| child.attributes["tenant.id"] == Value::from("t-1")));
-}
-
-#[tokio::test]
-async fn a_background_task_that_panics_or_is_dropped_has_failed() {
-    let telemetry = TestTelemetry::new();
-    telemetry.background("panicking", async { panic!("invariant broken") });
-    assert!(telemetry.background_done(Duration::from_secs(5)).await);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    {
-        let _entered = runtime.enter();
-        let dropped = TestTelemetry::new();
-        dropped.background("dropped", std::future::pending());
-        let telemetry = dropped;
-        std::thread::spawn(move || drop(runtime)).join().unwrap();
-        let [tree] = telemetry.trees().try_into().unwrap();
-        assert_eq!(tree.attributes["error.type"], Value::from("cancelled"));
-    }
-    let [tree] = telemetry.trees().try_into().unwrap();
-    assert_eq!(tree.status, Status::error("the task panicked"));
-    assert_eq!(tree.events[0].1["exception.message"], Value::from("invariant broken"));
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client =
+        ClientBuilder::new(reqwest::Client::new()).with(telemetry.client_middleware()).with(Refusing).build();
+    client.get("http://127.0.0.1:1/").send().await.unwrap_err();
+    let [tree] = client_trees(&telemetry).try_into().unwrap();
+    assert_eq!(tree.attributes["error.type"], Value::from("middleware"));
+    assert_eq!(tree.status, Status::error("Request refused by a middleware"));
+    assert_eq!(tree.events[0].1["exception.type"], Value::from("middleware"));
 }
