@@ -38,3 +38,69 @@ fn each_operation_is_recorded_with_bounded_attributes() {
     ]);
     assert_eq!(found, expected);
 }
+
+/// Name, unit, kind and description of every database metric are the conventions' own
+/// (`model/db/metrics.yaml` of release 1.44); a Prometheus server sees all four.
+#[test]
+fn metrics_are_described_as_the_conventions_describe_them() {
+    use diesel::r2d2::ConnectionManager;
+    use telemetry_core::db::PoolOptions;
+
+    let telemetry = TestTelemetry::new();
+    let options = PoolOptions {
+        max_size: 1,
+        connection_timeout: std::time::Duration::from_millis(50),
+        name: Some("main".to_owned()),
+        ..PoolOptions::default()
+    };
+    let manager = ConnectionManager::<SqliteConnection>::new(":memory:");
+    let pool = telemetry.pool(manager, Database::from_url(":memory:").unwrap(), options).unwrap();
+    diesel::sql_query("SELECT 1").execute(&mut *pool.get().unwrap()).unwrap();
+    let _held = pool.get().unwrap();
+    assert!(pool.get().is_err());
+
+    let text = telemetry.prometheus().unwrap();
+    let table = [
+        ("operation_duration_seconds", "histogram", "Duration of database client operations."),
+        (
+            "connection_count",
+            "gauge",
+            "The number of connections that are currently in state described by the `state` attribute.",
+        ),
+        ("connection_idle_min", "gauge", "The minimum number of idle open connections allowed."),
+        ("connection_max", "gauge", "The maximum number of open connections allowed."),
+        (
+            "connection_pending_requests",
+            "gauge",
+            "The number of current pending requests for an open connection.",
+        ),
+        (
+            "connection_timeouts_total",
+            "counter",
+            "The number of connection timeouts that have occurred trying to obtain a connection from the pool.",
+        ),
+        ("connection_create_time_seconds", "histogram", "The time it took to create a new connection."),
+        (
+            "connection_wait_time_seconds",
+            "histogram",
+            "The time it took to obtain an open connection from the pool.",
+        ),
+        (
+            "connection_use_time_seconds",
+            "histogram",
+            "The time between borrowing a connection and returning it to the pool.",
+        ),
+    ];
+    for (name, kind, description) in table {
+        let line = |line: String| assert!(text.lines().any(|found| found == line), "no {line}\n{text}");
+        line(format!("# TYPE db_client_{name} {kind}"));
+        line(format!("# HELP db_client_{name} {description}"));
+    }
+    let pool = text.lines().filter(|line| line.starts_with("db_client_connection_"));
+    assert!(pool.clone().count() > 20, "{text}");
+    assert!(pool.clone().all(|line| line.contains(r#"db_client_connection_pool_name="main""#)), "{text}");
+    for state in ["idle", "used"] {
+        let state = format!(r#"db_client_connection_state="{state}""#);
+        assert_eq!(pool.clone().filter(|line| line.contains(&state)).count(), 1, "{text}");
+    }
+}

@@ -196,7 +196,10 @@ impl<'a> Iterator for Lexer<'a> {
         let (kind, length) = self.measure(first);
         let (text, rest) = self.rest.split_at(length);
         self.rest = rest;
-        Some(Token { kind, text, spaced, before_dot: rest.starts_with('.') })
+        // The dot of a number qualifies nothing.
+        let before_dot =
+            rest.strip_prefix('.').is_some_and(|after| !after.starts_with(|c: char| c.is_ascii_digit()));
+        Some(Token { kind, text, spaced, before_dot })
     }
 }
 

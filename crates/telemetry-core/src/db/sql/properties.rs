@@ -1,6 +1,6 @@
 //! What holds of every text: no panic, bounded output, no literal and no comment in it.
 //!
-//! A few hundred cases each time; more by `PROPTEST_CASES`. A million of each property, 10 minutes:
+//! A few hundred cases each time; more by `PROPTEST_CASES`. A million of each property take some 5 minutes:
 //!
 //! ```text
 //! PROPTEST_CASES=1000000 cargo test --release -p telemetry-core --lib db::sql::properties

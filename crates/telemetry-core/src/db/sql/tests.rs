@@ -96,12 +96,27 @@ fn operation_is_named_for_a_single_statement_and_collection_for_a_single_table()
         ("SELECT 1", Some("SELECT"), None),
         ("DELETE FROM a;", Some("DELETE"), Some("a")),
         ("DELETE FROM a; DELETE FROM a", None, Some("a")),
+        ("CALL restock(1)", Some("CALL"), None),
         ("nonsense", None, None),
     ];
     for (sql, operation, collection) in table {
         let statement = parse(sql, System::Sqlite);
         assert_eq!(statement.operation.as_deref(), operation, "{sql}");
         assert_eq!(statement.collection.as_deref(), collection, "{sql}");
+    }
+}
+
+#[test]
+fn stored_procedure_is_named_for_a_single_call() {
+    let table = [
+        ("CALL restock(1, 'x')", Some("restock")),
+        ("call shop.restock()", Some("shop.restock")),
+        ("CALL restock(1); CALL restock(2)", None),
+        ("PRAGMA journal_mode = WAL", None),
+        ("SELECT * FROM a", None),
+    ];
+    for (sql, procedure) in table {
+        assert_eq!(parse(sql, System::Postgresql).procedure.as_deref(), procedure, "{sql}");
     }
 }
 
@@ -130,6 +145,7 @@ fn text_keeps_the_statement_and_loses_the_values() {
             "INSERT INTO \"t\" (\"a\") VALUES (?, ?)",
         ),
         (Sqlite, "SELECT \"joe@example.com\"", "SELECT ?"),
+        (Sqlite, "SELECT \"joe@example.com\".5", "SELECT ??"),
         (Sqlite, "SELECT 1 WHERE a IN (1, 2,3) AND b in (?,?)", "SELECT ? WHERE a IN (?) AND b in (?)"),
         (
             Sqlite,
