@@ -103,7 +103,6 @@ impl<'a> Exchange<'a> {
         if span.is_recording() {
             client.on_request.run(|hook| hook(request, &span));
         }
-        drop(span);
         let is_untraced = is_untraced(&context);
         if !is_untraced {
             client.metrics.active.add(1, &of_metrics);

@@ -69,7 +69,6 @@ impl Exchange {
         if span.is_recording() {
             shared.on_request.run(|hook| hook(request.request(), &span));
         }
-        drop(span);
         exchange
     }
 
