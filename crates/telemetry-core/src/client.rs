@@ -29,7 +29,7 @@
 //! `error.type` is the status code of a 4xx or 5xx answer, `timeout`, `connect`, `transport`, `redirect`, `decode`,
 //! `request`, `status`, `middleware`, or `cancelled` where the caller stopped waiting.
 //!
-//! The first hundred peers (address and port) of a [`Telemetry`](crate::Telemetry) have metric series of their own;
+//! The first hundred peers (address and port) of a [`Telemetry`] have metric series of their own;
 //! all later ones share those of `server.address` `_OTHER`, so that no caller who chooses addresses makes series.
 //!
 //! What is sent to whom is the client's to say: [`ClientTelemetry::propagate_to`] names the hosts that learn
