@@ -109,7 +109,7 @@ impl App {
         let Settings { server: config, database, tokens, service } = settings;
         let applied = database.migrate(S::MIGRATIONS).await.context("migrating the database")?;
         if !applied.is_empty() {
-            tracing::info!(migrations = applied.join(","), "migrated the database");
+            tracing::info!(db.migrations = applied.join(","), "migrated the database");
         }
         let open = {
             let telemetry = telemetry.clone();
@@ -180,7 +180,7 @@ impl Stopper {
             if let Some(last_calls) = last_calls
                 && let Err(error) = last_calls.refuse(2 * HANDOVER).await
             {
-                tracing::warn!(%error, "the last connections were reset");
+                tracing::warn!(exception.message = %error, "the last connections were reset");
             }
         };
         let stop = async {

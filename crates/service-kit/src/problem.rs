@@ -150,8 +150,8 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         if self.status.is_server_error() {
             tracing::error!(
-                error.code = self.code,
-                error.chain = telemetry_core::span::error_chain(self),
+                error.type = self.code,
+                exception.message = telemetry_core::span::error_chain(self),
                 "answered {}",
                 self.status.as_u16()
             );

@@ -31,7 +31,7 @@ impl Catalogue {
     ) -> Result<Vec<ProductId>, InsertProductsError> {
         let imported = self.process_dataset(products).await?;
         self.metrics.count_imported(imported.len());
-        tracing::info!(products = imported.len(), "imported products");
+        tracing::info!(dataset.processed = imported.len(), "imported products");
         Ok(imported)
     }
 

@@ -67,7 +67,7 @@ impl Checkout {
                     return Ok(order);
                 }
                 Err(Unfinished::Later(error)) => {
-                    tracing::warn!(order.id = %order.id, error = %error, "the order is confirmed in the background");
+                    tracing::warn!(order.id = %order.id, exception.message = %error, "the order is confirmed in the background");
                     self.finish_later(order.clone());
                     return Ok(order);
                 }
@@ -89,7 +89,7 @@ impl Checkout {
     }
 
     async fn fail(&self, order: Order, taken: Taken, reason: &FailureReason) {
-        tracing::warn!(order.id = %order.id, error.code = reason.code(), error = %reason, "order failed");
+        tracing::warn!(order.id = %order.id, error.type = reason.code(), exception.message = %reason, "order failed");
         self.metrics.ended(Outcome::Failed(reason.code()));
         self.give_back(order, taken, reason.code()).await;
     }
@@ -165,7 +165,7 @@ impl Checkout {
             span::set_attribute("email.message_length", mail.body.len() as i64);
             if let Err(error) = orders.insert_mail(&order, mail).await {
                 span::record_error(&error, "mail_not_stored");
-                tracing::error!(order.id = %order.id, error = %error, "confirmation mail not stored");
+                tracing::error!(order.id = %order.id, exception.message = %error, "confirmation mail not stored");
             }
         });
     }

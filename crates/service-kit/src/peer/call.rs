@@ -108,7 +108,7 @@ impl Call {
             {
                 return Err(failure.error);
             }
-            tracing::debug!(peer = self.name(), error = %failure.error, "trying again");
+            tracing::debug!(service.peer.name = self.name(), exception.message = %failure.error, "trying again");
             tokio::time::sleep(wait).await;
             retries += 1;
         }

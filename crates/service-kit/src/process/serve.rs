@@ -33,7 +33,7 @@ pub(super) fn serve<S: Service>() -> ExitCode {
         match start_and_run(settings, &telemetry).await {
             Ok(stopped) => flush::<S>(telemetry, stopped),
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "{} ends", S::NAME);
+                tracing::error!(exception.message = format!("{error:#}"), "{} ends", S::NAME);
                 telemetry.shutdown(FLUSH_RESERVE);
                 failed::<S>(&error)
             }

@@ -130,17 +130,16 @@ impl Counter {
         let signal = self.signal.name();
         match change {
             Change::Failing(error) => {
-                tracing::warn!(target: TARGET, signal, error, "exports fail; told once until they succeed");
+                tracing::warn!(target: TARGET, { export.signal = signal, exception.message = error }, "exports fail; told once until they succeed");
             }
             Change::Recovered(failed) => {
-                tracing::info!(target: TARGET, signal, failed, "exports succeed again");
+                tracing::info!(target: TARGET, { export.signal = signal, export.failed = failed }, "exports succeed again");
             }
             Change::Overflowing(dropped) => {
-                let queue_size = self.queue_size;
-                tracing::warn!(target: TARGET, signal, dropped, queue_size, "the queue is full; told once until it has room");
+                tracing::warn!(target: TARGET, { export.signal = signal, export.dropped = dropped, export.queue_size = self.queue_size }, "the queue is full; told once until it has room");
             }
             Change::Drained(dropped) => {
-                tracing::info!(target: TARGET, signal, dropped, "the queue has room again");
+                tracing::info!(target: TARGET, { export.signal = signal, export.dropped = dropped }, "the queue has room again");
             }
         }
     }

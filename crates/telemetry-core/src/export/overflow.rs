@@ -47,8 +47,7 @@ impl Overflows {
                 let _unsuppressed = Context::new().attach();
                 tracing::warn!(
                     target: TARGET,
-                    metric = name,
-                    limit,
+                    { metric.name = name, metric.limit = limit },
                     "a metric has more series than METRICS_CARDINALITY_LIMIT; further ones are summed up in one; told once"
                 );
             }

@@ -39,7 +39,7 @@ impl PullReader {
         if let Some(first) = left_out.first()
             && !self.has_warned.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!(count = left_out.len(), "left out of the metrics for Prometheus: {first}");
+            tracing::warn!(metric.count = left_out.len(), "left out of the metrics for Prometheus: {first}");
         }
         Some(text)
     }

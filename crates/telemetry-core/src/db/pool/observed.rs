@@ -75,8 +75,13 @@ impl PoolState {
             return;
         }
         match failure {
-            Some(error) => tracing::error!(pool = &*self.name, %error, "cannot connect to the database"),
-            None => tracing::info!(pool = &*self.name, "connected to the database again"),
+            Some(error) => {
+                tracing::error!(db.client.connection.pool.name = &*self.name, exception.message = %error, "cannot connect to the database")
+            }
+            None => tracing::info!(
+                db.client.connection.pool.name = &*self.name,
+                "connected to the database again"
+            ),
         }
         *known = failure.cloned();
     }
