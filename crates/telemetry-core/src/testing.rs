@@ -20,20 +20,25 @@
 //! );
 //! ```
 
+mod canary;
+mod diff;
+mod log;
+mod metric;
+mod recorder;
+mod tree;
+
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry::trace::{SpanId, SpanKind, Status, TracerProvider};
-use opentelemetry::{KeyValue, Value};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanProcessor};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ResourceMetrics};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -41,7 +46,7 @@ use crate::baggage::BaggageAttributes;
 use crate::client::Hosts;
 use crate::config::{self, ExemplarFilter, Http, Propagator};
 use crate::exemplars::Exemplars;
-use crate::export::{self, Overflows, limit_span};
+use crate::export::{self, Overflows};
 use crate::names::{BAGGAGE_ATTRIBUTES, SCOPE};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
@@ -49,6 +54,18 @@ use crate::propagation::{Deferring, Propagation};
 use crate::subscriber::{self, LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
 use crate::untraced::UnlessUntraced;
+use canary::Places;
+use recorder::{Recorder, Records};
+
+pub use canary::Canary;
+pub use log::Log;
+pub use metric::{Metric, Series};
+pub use tree::{SpanTree, span};
+
+/// How long a test waits for spans that do not come.
+const BOUND: Duration = Duration::from_secs(10);
+
+const POLL: Duration = Duration::from_millis(5);
 
 /// What differs from test to test.
 struct Settings {
@@ -160,22 +177,94 @@ impl TestTelemetry {
     /// The finished spans as trees, siblings in the order they started. A span whose parent is not
     /// here is a root.
     pub fn trees(&self) -> Vec<SpanTree> {
-        let mut spans = self.spans();
-        spans.sort_by_key(|span| span.start_time);
-        let known: Vec<SpanId> = spans.iter().map(|span| span.span_context.span_id()).collect();
-        let (roots, rest): (Vec<_>, Vec<_>) =
-            spans.into_iter().partition(|span| !known.contains(&span.parent_span_id));
-        roots.iter().map(|root| SpanTree::build(root, &rest)).collect()
+        tree::trees(self.spans())
     }
 
-    /// The log records so far: severity text, message, trace id and span id as hex.
-    pub fn logs(&self) -> Vec<SdkLogRecord> {
+    /// The trees once the spans of `roots` requests or other traces have ended: those without a parent in this
+    /// process. A request's span ends when its body has been sent, so the client may have the answer before.
+    ///
+    /// # Panics
+    /// Where they have not ended after 10 s; the message shows what has.
+    pub async fn finished(&self, roots: usize) -> Vec<SpanTree> {
+        let is_root = |span: &&SpanData| {
+            span.parent_span_id == opentelemetry::SpanId::INVALID || span.parent_span_is_remote
+        };
+        let has_come = || self.records.spans().iter().filter(is_root).count() >= roots;
+        if !within_bound(has_come).await {
+            let missing =
+                diff::difference(&self.trees(), &[]).unwrap_or_else(|| "nothing has ended".to_owned());
+            panic!("{roots} traces were expected to end; {missing}");
+        }
+        self.trees()
+    }
+
+    /// Waits until as many spans have ended as are expected, at most 10 s, and compares all that are here.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # use opentelemetry::trace::{SpanKind, Tracer};
+    /// # use telemetry_core::opentelemetry;
+    /// use telemetry_core::testing::{TestTelemetry, span};
+    ///
+    /// let telemetry = TestTelemetry::new();
+    /// telemetry.tracer().in_span("work", |_| telemetry_core::span::set_attribute("worker.id", 17_i64));
+    /// telemetry.assert_trees([span("work", SpanKind::Internal).any(["worker.id"])]).await;
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// Where they differ. The message is one text of indented lines, as [`assert_same_trees`] has it.
+    pub async fn assert_trees(&self, expected: impl IntoIterator<Item = SpanTree>) {
+        let expected: Vec<SpanTree> = expected.into_iter().collect();
+        let count: usize = expected.iter().map(SpanTree::len).sum();
+        // An ended span does not change any more: where that many do not fit, no further one helps.
+        within_bound(|| self.records.spans().len() >= count).await;
+        assert_same_trees(&self.trees(), &expected);
+    }
+
+    /// The log records so far.
+    ///
+    /// ```
+    /// # use telemetry_core::testing::TestTelemetry;
+    /// let telemetry = TestTelemetry::new();
+    /// let _tracing = telemetry.collect_tracing();
+    /// tracing::info_span!("checkout").in_scope(|| tracing::warn!(product.id = "p-1", "sold out"));
+    ///
+    /// let [log] = telemetry.logs().try_into().expect("one record");
+    /// assert_eq!((log.severity.as_str(), log.body.as_str()), ("WARN", "sold out"));
+    /// assert_eq!(log.text("product.id"), Some("p-1"));
+    /// assert_eq!(log.span.as_deref(), Some("checkout"));
+    /// ```
+    pub fn logs(&self) -> Vec<Log> {
+        let (records, spans) = (self.log_records(), self.spans());
+        records.iter().map(|record| Log::read(record, &spans)).collect()
+    }
+
+    /// The only log record with this body.
+    ///
+    /// # Panics
+    /// Where there is none or more than one; the message lists what there is.
+    #[track_caller]
+    pub fn log(&self, body: &str) -> Log {
+        let logs = self.logs();
+        let found: Vec<&Log> = logs.iter().filter(|log| log.body == body).collect();
+        match found[..] {
+            [log] => log.clone(),
+            _ => {
+                let there: String = logs.iter().map(|log| format!("\n  {log}")).collect();
+                panic!("{} log records instead of one say {body:?}; there is{there}", found.len());
+            }
+        }
+    }
+
+    /// The log records so far, as the SDK has them.
+    pub fn log_records(&self) -> Vec<SdkLogRecord> {
         self.records.logs().clone()
     }
 
     /// Every series of the metrics so far.
     pub fn metrics(&self) -> Vec<Series> {
-        let metrics = self.reader.read().expect("the provider lives as long as this");
+        let metrics = self.read_metrics();
         let mut series = Vec::new();
         for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
             let (name, unit) = (metric.name(), metric.unit());
@@ -188,22 +277,91 @@ impl TestTelemetry {
         series
     }
 
-    /// Panics when `canary` stands anywhere in what was recorded: names, attributes, events,
-    /// status descriptions, logs, metric attributes.
-    pub fn assert_absent(&self, canary: &str) {
-        for span in self.spans() {
-            let text = format!("{span:?}");
-            assert!(!text.contains(canary), "{canary:?} leaked into a span: {text}");
-        }
-        for record in self.logs() {
-            let text = format!("{record:?}");
-            assert!(!text.contains(canary), "{canary:?} leaked into a log record: {text}");
-        }
-        for series in self.metrics() {
-            let text = format!("{series:?}");
-            assert!(!text.contains(canary), "{canary:?} leaked into a metric: {text}");
-        }
+    /// Looks for series of the metric of this name, as it is now. A request's metrics are there once its span is.
+    ///
+    /// ```
+    /// # use telemetry_core::testing::TestTelemetry;
+    /// # use telemetry_core::opentelemetry::KeyValue;
+    /// let telemetry = TestTelemetry::new();
+    /// let orders = telemetry.meter().f64_histogram("orders.amount").with_unit("EUR").build();
+    /// orders.record(10.0, &[KeyValue::new("order.type", "express")]);
+    /// orders.record(2.5, &[KeyValue::new("order.type", "express")]);
+    ///
+    /// let express = telemetry.metric("orders.amount").with("order.type", "express");
+    /// assert_eq!((express.count(), express.value()), (2, 12.5));
+    /// assert_eq!(express.unit(), "EUR");
+    /// telemetry.metric("orders.amount").with("order.type", "standard").assert_absent();
+    /// ```
+    pub fn metric(&self, name: impl Into<String>) -> Metric {
+        Metric { name: name.into(), all: self.metrics(), wanted: BTreeMap::new() }
     }
+
+    /// Panics when `canary` stands anywhere in what was recorded, in any form that [`Canary`] knows: names,
+    /// attributes, events, links, tracestate, status descriptions, log records, metrics, exemplars, resources.
+    #[track_caller]
+    pub fn assert_absent(&self, canary: &str) {
+        self.assert_all_absent([canary]);
+    }
+
+    /// [`TestTelemetry::assert_absent`] of several; the message tells every place.
+    ///
+    /// ```
+    /// # use telemetry_core::testing::TestTelemetry;
+    /// let telemetry = TestTelemetry::new();
+    /// let _tracing = telemetry.collect_tracing();
+    /// tracing::info!(user.id = 7, "signed in");
+    /// telemetry.assert_all_absent(["ada@example.com", "correct horse"]);
+    /// ```
+    ///
+    /// # Panics
+    /// Also where a span lost attributes, events or links to its limits: nobody can say what was in them.
+    #[track_caller]
+    pub fn assert_all_absent(&self, canaries: impl IntoIterator<Item = impl Into<String>>) {
+        let mut places = Places::default();
+        for span in self.spans() {
+            let lost = span.dropped_attributes_count + span.events.dropped_count + span.links.dropped_count;
+            assert!(lost == 0, "the span {:?} lost {lost} attributes, events or links unseen", span.name);
+            places.span(&span);
+        }
+        self.logs().iter().for_each(|log| places.log(log));
+        self.records.resources().iter().for_each(|resource| places.resource(resource));
+        places.metrics(&self.read_metrics());
+        let mut leaks = Vec::new();
+        for canary in canaries.into_iter().map(Canary::new) {
+            for found in places.0.iter().filter(|found| canary.is_in(&found.text)) {
+                leaks.push(format!("{:?} leaked into {}: {:?}", canary.text(), found.place, found.text));
+            }
+        }
+        assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+    }
+
+    fn read_metrics(&self) -> ResourceMetrics {
+        self.reader.read().expect("the provider lives as long as this")
+    }
+}
+
+/// Compares span trees whole; [`SpanTree::any`] of the expected ones is heeded.
+///
+/// # Panics
+/// Where they differ. The message shows both as one text of indented lines: `-` before what is expected and not
+/// found, `+` before what is found and not expected.
+#[track_caller]
+pub fn assert_same_trees(found: &[SpanTree], expected: &[SpanTree]) {
+    if let Some(difference) = diff::difference(found, expected) {
+        panic!("{difference}");
+    }
+}
+
+/// Whether the condition came to hold in time.
+async fn within_bound(condition: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !condition() {
+        if start.elapsed() >= BOUND {
+            return false;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    true
 }
 
 impl Default for TestTelemetry {
@@ -217,221 +375,5 @@ impl Deref for TestTelemetry {
 
     fn deref(&self) -> &Telemetry {
         &self.telemetry
-    }
-}
-
-/// A span and what is below it, without ids and times.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SpanTree {
-    /// The span's name.
-    pub name: String,
-    /// Its kind.
-    pub kind: SpanKind,
-    /// Its status, with the description of an error.
-    pub status: Status,
-    /// Its attributes.
-    pub attributes: BTreeMap<String, Value>,
-    /// Its events: name and attributes.
-    pub events: Vec<(String, BTreeMap<String, Value>)>,
-    /// The spans whose parent it is, in the order they started.
-    pub children: Vec<SpanTree>,
-}
-
-/// A span to compare with: status unset, nothing in it.
-pub fn span(name: impl Into<String>, kind: SpanKind) -> SpanTree {
-    SpanTree {
-        name: name.into(),
-        kind,
-        status: Status::Unset,
-        attributes: BTreeMap::new(),
-        events: Vec::new(),
-        children: Vec::new(),
-    }
-}
-
-impl SpanTree {
-    /// With this status.
-    #[must_use]
-    pub fn status(mut self, status: Status) -> Self {
-        self.status = status;
-        self
-    }
-
-    /// With this attribute.
-    #[must_use]
-    pub fn attribute(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.attributes.insert(key.into(), value.into());
-        self
-    }
-
-    /// With this event.
-    #[must_use]
-    pub fn event(mut self, name: impl Into<String>, attributes: impl IntoIterator<Item = KeyValue>) -> Self {
-        self.events.push((name.into(), to_map(attributes)));
-        self
-    }
-
-    /// With this span below it, after those already there.
-    #[must_use]
-    pub fn child(mut self, child: SpanTree) -> Self {
-        self.children.push(child);
-        self
-    }
-
-    /// Without these attributes, here and below: for those that differ from run to run, like ports.
-    #[must_use]
-    pub fn without(mut self, attributes: &[&str]) -> Self {
-        self.attributes.retain(|name, _| !attributes.contains(&name.as_str()));
-        self.children = self.children.into_iter().map(|child| child.without(attributes)).collect();
-        self
-    }
-
-    fn build(span: &SpanData, others: &[SpanData]) -> Self {
-        let is_child = |other: &&SpanData| {
-            other.parent_span_id == span.span_context.span_id()
-                && other.span_context.trace_id() == span.span_context.trace_id()
-        };
-        Self {
-            name: span.name.to_string(),
-            kind: span.span_kind.clone(),
-            status: span.status.clone(),
-            attributes: to_map(span.attributes.iter().cloned()),
-            events: span
-                .events
-                .iter()
-                .map(|event| (event.name.to_string(), to_map(event.attributes.iter().cloned())))
-                .collect(),
-            children: others.iter().filter(is_child).map(|child| Self::build(child, others)).collect(),
-        }
-    }
-}
-
-/// Panics on a key that is there twice: a span's attributes are unique (specification, "Attributes").
-fn to_map(attributes: impl IntoIterator<Item = KeyValue>) -> BTreeMap<String, Value> {
-    let mut map = BTreeMap::new();
-    for attribute in attributes {
-        let before = map.insert(attribute.key.to_string(), attribute.value);
-        assert!(before.is_none(), "the attribute {} is there twice", attribute.key);
-    }
-    map
-}
-
-/// One series of a metric.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// The instrument's name.
-    pub name: String,
-    /// Its unit.
-    pub unit: String,
-    /// What tells this series from the metric's others.
-    pub attributes: BTreeMap<String, Value>,
-    /// How often a histogram was recorded to; 1 for the other kinds.
-    pub count: u64,
-    /// A histogram's sum, a counter's or a gauge's value.
-    pub value: f64,
-}
-
-impl Series {
-    fn read<T: Copy + ToF64>(name: &str, unit: &str, data: &MetricData<T>, series: &mut Vec<Self>) {
-        let mut add = |attributes: &mut dyn Iterator<Item = &KeyValue>, count: u64, value: f64| {
-            series.push(Self {
-                name: name.to_owned(),
-                unit: unit.to_owned(),
-                attributes: to_map(attributes.cloned()),
-                count,
-                value,
-            });
-        };
-        match data {
-            MetricData::Gauge(gauge) => {
-                for point in gauge.data_points() {
-                    add(&mut point.attributes(), 1, point.value().to_f64());
-                }
-            }
-            MetricData::Sum(sum) => {
-                for point in sum.data_points() {
-                    add(&mut point.attributes(), 1, point.value().to_f64());
-                }
-            }
-            MetricData::Histogram(histogram) => {
-                for point in histogram.data_points() {
-                    add(&mut point.attributes(), point.count(), point.sum().to_f64());
-                }
-            }
-            MetricData::ExponentialHistogram(histogram) => {
-                for point in histogram.data_points() {
-                    add(&mut point.attributes(), point.count() as u64, point.sum().to_f64());
-                }
-            }
-        }
-    }
-}
-
-trait ToF64 {
-    fn to_f64(self) -> f64;
-}
-
-impl ToF64 for f64 {
-    fn to_f64(self) -> f64 {
-        self
-    }
-}
-
-impl ToF64 for i64 {
-    fn to_f64(self) -> f64 {
-        self as f64
-    }
-}
-
-impl ToF64 for u64 {
-    fn to_f64(self) -> f64 {
-        self as f64
-    }
-}
-
-#[derive(Debug, Default)]
-struct Records {
-    spans: Mutex<Vec<SpanData>>,
-    logs: Mutex<Vec<SdkLogRecord>>,
-}
-
-impl Records {
-    fn spans(&self) -> MutexGuard<'_, Vec<SpanData>> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn logs(&self) -> MutexGuard<'_, Vec<SdkLogRecord>> {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Keeps each span and log record as it ends.
-#[derive(Debug)]
-struct Recorder(Arc<Records>);
-
-impl SpanProcessor for Recorder {
-    fn on_start(&self, _span: &mut opentelemetry_sdk::trace::Span, _cx: &opentelemetry::Context) {}
-
-    fn on_end(&self, mut span: SpanData) {
-        limit_span(&mut span, None);
-        self.0.spans().push(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
-
-impl LogProcessor for Recorder {
-    fn emit(&self, record: &mut SdkLogRecord, _scope: &opentelemetry::InstrumentationScope) {
-        self.0.logs().push(record.clone());
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
     }
 }

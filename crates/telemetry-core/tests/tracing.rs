@@ -46,7 +46,7 @@ async fn an_event_is_a_log_record_of_the_current_span_and_no_span_event() {
     let telemetry = TestTelemetry::new();
     let _tracing = telemetry.collect_tracing();
     create_order(1, "").await;
-    let [record] = telemetry.logs().try_into().expect("one record");
+    let [record] = telemetry.log_records().try_into().expect("one record");
     let [span] = telemetry.spans().try_into().expect("one span");
     let trace = record.trace_context().expect("the record knows its trace");
     assert_eq!(trace.trace_id, span.span_context.trace_id());
@@ -72,7 +72,7 @@ fn the_export_paths_own_spans_and_events_are_not_exported() {
     tracing::error!(target: "reqwest::connect", "exporting");
     drop(_span);
     assert!(telemetry.spans().is_empty());
-    assert!(telemetry.logs().is_empty());
+    assert!(telemetry.log_records().is_empty());
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_record_has_its_events_fields_by_their_types_and_its_place_in_the_source() {
         "order {}",
         "placed"
     );
-    let [record] = telemetry.logs().try_into().expect("one record");
+    let [record] = telemetry.log_records().try_into().expect("one record");
     let attributes: Vec<(String, AnyValue)> =
         record.attributes_iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
     let expected = [
@@ -161,7 +161,7 @@ fn a_record_has_its_events_fields_by_their_types_and_its_place_in_the_source() {
     assert_eq!(record.event_name(), None, "nobody gave it a name");
     assert!(record.timestamp().is_some() && record.timestamp() <= record.observed_timestamp());
     // A record tells what its event names, and nothing of the span's fields.
-    assert!(!format!("{:?}", telemetry.logs()).contains("ann@example.org"));
+    assert!(!format!("{:?}", telemetry.log_records()).contains("ann@example.org"));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn an_event_that_has_a_name_keeps_it() {
     let telemetry = TestTelemetry::new();
     let _tracing = telemetry.collect_tracing();
     tracing::info!(name: "order.placed", { order.id = "o-1" }, "placed");
-    assert_eq!(telemetry.logs()[0].event_name(), Some("order.placed"));
+    assert_eq!(telemetry.log_records()[0].event_name(), Some("order.placed"));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn an_error_is_the_records_exception_and_quotes_nothing() {
         other = &other as &(dyn std::error::Error + 'static),
         "failed"
     );
-    let [record] = telemetry.logs().try_into().expect("one record");
+    let [record] = telemetry.log_records().try_into().expect("one record");
     let text = |key: &str| {
         let value = record.attributes_iter().find(|(name, _)| name.as_str() == key).map(|(_, value)| value);
         match value {

@@ -53,7 +53,7 @@ pub(crate) struct TestSystem {
     pub(crate) system: System,
     pub(crate) shop: Shop,
     pub(crate) traces: Traces,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl TestSystem {
@@ -88,7 +88,13 @@ impl TestSystem {
         let system = System::start(plan, |_| ()).await.expect("the system starts");
         let shop = Shop::open(&system).await.expect("the shop opens");
         let traces = Traces::new(system.url(Part::Viewer), system.client().clone());
-        Self { system, shop, traces, _data: data }
+        Self { system, shop, traces, data }
+    }
+
+    /// Everything that a process has printed.
+    pub(crate) fn printed(&self, part: Part) -> String {
+        let path = self.data.path().join("logs").join(format!("{}.log", part.name()));
+        std::fs::read_to_string(path).expect("what a process prints goes to a file")
     }
 
     /// The whole trace of an order.

@@ -65,6 +65,6 @@ async fn below_an_excluded_path_nothing_is_recorded_but_logs_and_the_callers_tra
     assert_eq!(telemetry.trees(), []);
     assert_eq!(telemetry.metrics(), []);
     let logs = telemetry.logs();
-    let of_trace = logs.iter().filter_map(|log| log.trace_context()).map(|trace| trace.trace_id.to_string());
+    let of_trace = logs.iter().filter_map(|log| log.trace_id).map(|trace| trace.to_string());
     assert_eq!(of_trace.collect::<Vec<_>>(), [TRACE]);
 }
