@@ -198,6 +198,9 @@ fn decoded(text: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
