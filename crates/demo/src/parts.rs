@@ -1,6 +1,7 @@
 //! The processes of the system, and what each is told.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -96,8 +97,19 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
 }
 
 fn run_viewer() -> anyhow::Result<()> {
-    let address = format!("127.0.0.1:{}", std::env::var("PORT")?).parse()?;
-    let options = trace_viewer::Options { address, ..trace_viewer::Options::default() };
+    let mut env = Env::process();
+    let port = env.parse_or("PORT", 8090_u16, "a port, 0 to 65535");
+    // By default the last two hundred orders: one window on one's own machine, and a small process.
+    let trace_mib = env.positive("VIEWER_MAX_TRACES_MIB", 14);
+    env.finish()?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let limits = trace_viewer::Limits {
+        trace_bytes: trace_mib.saturating_mul(1 << 20),
+        log_bytes: 4 << 20,
+        metric_bytes: 4 << 20,
+        ..trace_viewer::Limits::default()
+    };
+    let options = trace_viewer::Options { address, limits };
     actix_web::rt::System::new().block_on(trace_viewer::serve(options, crate::process::terminated()))?;
     Ok(())
 }

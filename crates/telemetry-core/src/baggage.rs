@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::Span as _;
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, Key, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-
-use crate::names::BAGGAGE_ATTRIBUTES;
 
 /// Names and ids are shorter. The value is on every span below.
 const MAX_VALUE_LENGTH: usize = 256;
 
-/// Copies the allowed baggage entries ([`BAGGAGE_ATTRIBUTES`]) onto each span at its start.
+/// Copies baggage entries of these names onto each span at its start, their values cut.
 ///
-/// The list is fixed and the values are cut: baggage comes from callers, and may hold anything.
+/// What a caller sends under these names is dropped before it comes here, unless callers are trusted
+/// ([`Propagation::reserving`](crate::propagation::Propagation::reserving)).
 #[derive(Debug)]
-pub(crate) struct BaggageAttributes;
+pub(crate) struct BaggageAttributes(Vec<Key>);
+
+impl BaggageAttributes {
+    pub(crate) fn new(names: impl IntoIterator<Item = impl Into<Key>>) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
+    }
+}
 
 impl SpanProcessor for BaggageAttributes {
     fn on_start(&self, span: &mut Span, cx: &Context) {
@@ -25,11 +30,11 @@ impl SpanProcessor for BaggageAttributes {
         if baggage.is_empty() {
             return;
         }
-        for name in BAGGAGE_ATTRIBUTES {
+        for name in &self.0 {
             if let Some(value) = baggage.get(name) {
                 let value = value.as_str();
                 let value = value[..value.floor_char_boundary(MAX_VALUE_LENGTH)].to_owned();
-                span.set_attribute(KeyValue::new(name, value));
+                span.set_attribute(KeyValue::new(name.clone(), value));
             }
         }
     }

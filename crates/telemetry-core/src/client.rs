@@ -31,6 +31,18 @@
 //!
 //! The first hundred peers (address and port) of a [`Telemetry`](crate::Telemetry) have metric series of their own;
 //! all later ones share those of `server.address` `_OTHER`, so that no caller who chooses addresses makes series.
+//!
+//! What is sent to whom is the client's to say: [`ClientTelemetry::propagate_to`] names the hosts that learn
+//! of the trace and the baggage at all, [`ClientTelemetry::without_baggage`] keeps the baggage inside.
+//!
+//! ```
+//! # fn clients(telemetry: telemetry_core::Telemetry) {
+//! let ours = telemetry.client_middleware().propagate_to(["inventory", "payment"]).into_client();
+//! let gateway = telemetry.client_middleware().without_baggage().peer_name("card-gateway").into_client();
+//! # }
+//! ```
+//!
+//! A redirect that reqwest follows by itself takes the headers along, to whichever host it leads.
 
 mod exchange;
 mod hosts;
@@ -41,9 +53,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::Extensions;
+use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::SpanRef;
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 
 use self::exchange::Exchange;
@@ -72,6 +86,10 @@ type ResponseHook = dyn Fn(&Response, &SpanRef<'_>) + Send + Sync;
 #[derive(Clone)]
 pub struct ClientTelemetry {
     telemetry: Telemetry,
+    peer_name: Option<&'static str>,
+    /// None: all hosts.
+    hosts: Option<Arc<[String]>>,
+    sends_baggage: bool,
     metrics: Arc<Metrics>,
     methods: Methods,
     request_headers: Capture,
@@ -84,12 +102,15 @@ impl ClientTelemetry {
     pub(crate) fn new(telemetry: Telemetry) -> Self {
         let http = telemetry.http();
         Self {
-            metrics: Arc::new(Metrics::new(telemetry.meter(), http.old_names_too)),
+            metrics: Arc::new(Metrics::new(&telemetry)),
             methods: Methods::new(&http.known_methods),
             request_headers: Capture::new("http.request.header.", &http.client_headers.request),
             response_headers: Capture::new("http.response.header.", &http.client_headers.response),
             on_request: Hooks::default(),
             on_response: Hooks::default(),
+            peer_name: None,
+            hosts: None,
+            sends_baggage: true,
             telemetry,
         }
     }
@@ -109,9 +130,55 @@ impl ClientTelemetry {
         self
     }
 
-    /// A client as [`Telemetry::client`](crate::Telemetry::client) makes it, with this middleware.
+    /// Sends trace and baggage to these hosts only: names or addresses as URLs have them, without ports, in
+    /// any case. A request to another host carries neither; it has its span all the same.
+    #[must_use]
+    pub fn propagate_to<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        let plain = |host: H| {
+            let host: String = host.into();
+            host.trim_matches(['[', ']']).to_ascii_lowercase()
+        };
+        self.hosts = Some(hosts.into_iter().map(plain).collect());
+        self
+    }
+
+    /// Sends the trace and no baggage: for peers that shall not learn what the baggage tells, such as
+    /// tenants' names.
+    #[must_use]
+    pub fn without_baggage(mut self) -> Self {
+        self.sends_baggage = false;
+        self
+    }
+
+    /// `service.peer.name` on every span: what the service is called on the other side.
+    #[must_use]
+    pub fn peer_name(mut self, name: &'static str) -> Self {
+        self.peer_name = Some(name);
+        self
+    }
+
+    /// A client with this middleware; it gives up connecting after 5 s and waiting after 30 s.
     pub fn into_client(self) -> ClientWithMiddleware {
         ClientBuilder::new(plain_client()).with(self).build()
+    }
+
+    fn propagate(&self, context: &Context, request: &mut Request) {
+        if !self.knows(request.url()) {
+            return;
+        }
+        let headers = &mut RequestHeaders(request.headers_mut());
+        let propagation = self.telemetry.propagation();
+        if self.sends_baggage || context.baggage().is_empty() {
+            propagation.inject(context, headers);
+        } else {
+            propagation.inject(&context.with_cleared_baggage(), headers);
+        }
+    }
+
+    fn knows(&self, url: &Url) -> bool {
+        let Some(hosts) = &self.hosts else { return true };
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        hosts.iter().any(|known| known == host)
     }
 }
 
@@ -129,7 +196,7 @@ impl Middleware for ClientTelemetry {
 
         let mut exchange = Exchange::start(self, &request, template, resends);
         let context = exchange.context().clone();
-        self.telemetry.propagation().inject(&context, &mut RequestHeaders(request.headers_mut()));
+        self.propagate(&context, &mut request);
         let result = next.run(request, extensions).with_context(context).await;
         match &result {
             Ok(response) => exchange.responded(response),
@@ -139,7 +206,7 @@ impl Middleware for ClientTelemetry {
     }
 }
 
-/// A reqwest client with the defaults of [`Telemetry::client`].
+/// A reqwest client with the time limits of [`ClientTelemetry::into_client`].
 fn plain_client() -> reqwest::Client {
     crate::export::install_crypto_provider();
     let builder = || {

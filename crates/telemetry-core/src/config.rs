@@ -5,8 +5,10 @@
 //! the start, told together with all others; so is a variable of the specification that is not honoured here,
 //! because settings that are silently ignored are found out in production.
 
+mod database;
 mod env;
 mod http;
+mod limits;
 mod list;
 mod logs;
 mod metrics;
@@ -17,14 +19,18 @@ mod traces;
 
 use std::fmt::Write as _;
 
+pub use database::Database;
 pub use env::{ConfigError, Env, Mistake, Setting, Source};
 pub use http::{CapturedHeaders, Http};
+pub use limits::AttributeLimits;
 pub use logs::{LogFormat, Logs};
-pub use metrics::Metrics;
+pub use metrics::{ExemplarFilter, Metrics};
 pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol};
 pub use pipeline::{Batch, Exporter, Signal};
 pub use service::Service;
 pub use traces::{Propagator, Traces};
+
+use crate::names::BAGGAGE_ATTRIBUTES;
 
 /// Everything that can be set, checked and typed.
 ///
@@ -59,11 +65,21 @@ pub struct Config {
     pub metrics: Metrics,
     /// Log records, exported and printed.
     pub logs: Logs,
-    /// `OTEL_PROPAGATORS`, default `tracecontext,baggage`: which headers carry the context. Empty for `none`.
+    /// `OTEL_PROPAGATORS`, default `tracecontext,baggage`, of `b3`, `b3multi`, `jaeger`, `xray` besides: which headers
+    /// carry the context ([`propagation`](crate::propagation)). Empty for `none`.
     pub propagators: Vec<Propagator>,
+    /// `BAGGAGE_ATTRIBUTES`, default `tenant.id,tenant.name`: baggage entries that become attributes of every
+    /// span below them, up to 256 bytes of each. Empty for `none`.
+    pub baggage_attributes: Vec<String>,
+    /// `BAGGAGE_TRUSTED_URLS`, default `none`: paths, or globs with `*`, that only services of one's own call.
+    /// What other callers send under the names of `BAGGAGE_ATTRIBUTES` is dropped, since anyone may claim to be
+    /// any tenant; entries of other names are carried on from everyone.
+    pub baggage_trusted_urls: Vec<String>,
     /// `OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS`, default `/health,/ready,/metrics,/favicon.ico`: paths,
     /// or globs with `*`, whose requests are not recorded. Empty for `none`.
     pub excluded_urls: Vec<String>,
+    /// Queries.
+    pub database: Database,
     /// What is told of HTTP requests beyond the default.
     pub http: Http,
     settings: Vec<Setting>,
@@ -92,11 +108,19 @@ impl Config {
         let disabled = env.flag("OTEL_SDK_DISABLED");
         let service = Service::read(service_name, service_version, env);
         let general = Otlp::read(env);
-        let traces = Traces::read(development, &general, env);
+        let limits = AttributeLimits::read_general(env);
+        let traces = Traces::read(development, &general, limits, env);
         let metrics = Metrics::read(development, &general, env);
-        let logs = Logs::read(development, &general, env);
+        let logs = Logs::read(development, &general, limits, env);
         let propagators = traces::read_propagators(env);
-        let excluded_urls = read_excluded_urls(env);
+        let baggage_attributes = read_baggage_attributes(env);
+        let baggage_trusted_urls = read_paths("BAGGAGE_TRUSTED_URLS", &[], env);
+        let excluded_urls = read_paths(
+            "OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS",
+            &["/health", "/ready", "/metrics", "/favicon.ico"],
+            env,
+        );
+        let database = Database::read(env);
         let http = Http::read(env);
         refuse_what_is_not_honoured(env);
         let settings = env.settings()[first..].to_vec();
@@ -108,7 +132,10 @@ impl Config {
             metrics,
             logs,
             propagators,
+            baggage_attributes,
+            baggage_trusted_urls,
             excluded_urls,
+            database,
             http,
             settings,
         }
@@ -140,27 +167,26 @@ impl Config {
 
 const DEVELOPMENT: &str = "development";
 
-fn read_excluded_urls(env: &mut Env) -> Vec<String> {
-    const NAME: &str = "OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS";
+fn read_baggage_attributes(env: &mut Env) -> Vec<String> {
+    const EXPECTED: &str = "names of baggage entries, separated by commas, or none";
+    env.list("BAGGAGE_ATTRIBUTES", BAGGAGE_ATTRIBUTES.map(str::to_owned).to_vec(), EXPECTED)
+}
+
+fn read_paths(name: &str, default: &[&str], env: &mut Env) -> Vec<String> {
     const EXPECTED: &str =
         "paths that begin with `/`, or globs that begin with `*`, separated by commas, or none";
-    let default = ["/health", "/ready", "/metrics", "/favicon.ico"].map(str::to_owned).to_vec();
-    let urls = env.list(NAME, default, EXPECTED);
+    let default = default.iter().map(|&path| path.to_owned()).collect();
+    let urls = env.list(name, default, EXPECTED);
     for url in urls.iter().filter(|url| !url.starts_with(['/', '*'])) {
-        env.reject(NAME, url, EXPECTED);
+        env.reject(name, url, EXPECTED);
     }
     urls
 }
 
 /// Variables of the specification without effect here, and what to do instead.
-const NOT_HONOURED: [(&str, &str); 12] = [
+const NOT_HONOURED: [(&str, &str); 7] = [
     ("OTEL_CONFIG_FILE", "to be unset: declarative configuration is not supported yet"),
     ("OTEL_LOG_LEVEL", "to be unset: RUST_LOG decides what is logged"),
-    ("OTEL_METRICS_EXEMPLAR_FILTER", "to be unset: exemplars are not supported yet"),
-    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH_LIMIT),
-    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH_LIMIT),
-    ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH_LIMIT),
-    ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "to be unset: log records have no attribute limit yet"),
     (
         "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
         "to be unset: instruments set their own buckets",
@@ -170,7 +196,6 @@ const NOT_HONOURED: [(&str, &str); 12] = [
     ("OTEL_EXPORTER_OTLP_INSECURE", "to be unset: the scheme of the endpoint decides"),
     ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "to be unset: Zipkin is not supported, OTLP is"),
 ];
-const LENGTH_LIMIT: &str = "to be unset: attribute values are not cut yet";
 const PROMETHEUS: &str = "to be unset: metrics are fetched from the port that the service serves";
 const CERTIFICATE: &str = "to be unset: certificates of your own are not supported yet";
 

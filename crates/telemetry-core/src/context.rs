@@ -8,10 +8,14 @@
 //! has, not when the task has.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
 
-use opentelemetry::baggage::BaggageExt;
+use futures_util::Stream;
+use opentelemetry::baggage::{Baggage, BaggageExt};
 use opentelemetry::context::FutureExt;
 use opentelemetry::{Context, KeyValue};
+use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -68,18 +72,50 @@ pub fn in_current<F: Future>(future: F) -> impl Future<Output = F::Output> {
     future.with_context(Context::current()).instrument(tracing::Span::current())
 }
 
+/// The stream with the context that is current now, wherever it will be polled: for response bodies that are
+/// made while they are sent, and for messages that belong to the request that subscribed to them.
+pub fn stream_in_current<S: Stream>(stream: S) -> impl Stream<Item = S::Item> {
+    InCurrent { stream, context: Context::current(), span: tracing::Span::current() }
+}
+
+pin_project! {
+    struct InCurrent<S> {
+        #[pin]
+        stream: S,
+        context: Context,
+        span: tracing::Span,
+    }
+}
+
+impl<S: Stream> Stream for InCurrent<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        let _entered = this.span.enter();
+        let _current = this.context.clone().attach();
+        this.stream.poll_next(task)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.size_hint()
+    }
+}
+
 /// Runs `future` with these baggage entries beside the current ones, so that they travel to every
 /// service called below.
 ///
-/// W3C Baggage limits what is sent to 64 entries and 8192 bytes; what does not fit is not sent.
+/// W3C Baggage limits it to 64 entries and 8192 bytes. Where it is full, these entries stay and those that came
+/// before them are left out.
 pub async fn with_baggage<F: Future>(entries: impl IntoIterator<Item = KeyValue>, future: F) -> F::Output {
     let context = Context::map_current(|current| {
-        let known: Vec<KeyValue> = current
-            .baggage()
-            .iter()
-            .map(|(key, (value, _))| KeyValue::new(key.clone(), value.clone()))
-            .collect();
-        current.with_baggage(known.into_iter().chain(entries))
+        let mut baggage = Baggage::from_iter(entries);
+        for (name, (value, metadata)) in current.baggage() {
+            if baggage.get(name).is_none() {
+                baggage.insert_with_metadata(name.clone(), value.clone(), metadata.clone());
+            }
+        }
+        current.with_baggage(baggage)
     });
     future.with_context(context).await
 }

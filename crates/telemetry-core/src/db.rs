@@ -53,12 +53,15 @@
 //!
 //! In a handler, `pool.run(|connection| …).await` does the same on a thread where it may block.
 
+mod connection;
 mod database;
 mod failure;
 mod instrumentation;
 mod metrics;
+mod notes;
 mod pool;
 mod query;
+mod repetition;
 mod sql;
 mod transaction;
 
@@ -66,10 +69,12 @@ use std::sync::Arc;
 
 use diesel::Connection;
 
+pub use self::connection::{TracedConnection, TracedRows, TracedTransactions, transaction};
 pub use self::database::{Database, DatabaseUrlError};
 pub(crate) use self::failure::failure_text;
 use self::instrumentation::{ConnectionTelemetry, Shared};
 pub use self::pool::{ConnectError, Pool, PoolError, PoolOptions, PooledConnection};
+pub(crate) use self::repetition::{counted, tell};
 use crate::Telemetry;
 
 /// Instruments one connection, in place of any instrumentation it had. A [`Pool`] does so itself.

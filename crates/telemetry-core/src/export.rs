@@ -10,30 +10,39 @@ mod console;
 mod counter;
 mod delivery;
 mod health;
+mod limits;
 mod logs;
 mod metrics;
 mod otlp;
+mod overflow;
 mod shutdown;
 mod spans;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider, Stream};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, TracerProviderBuilder};
 
 use crate::Config;
-use crate::config::{Exporter, Otlp, Signal};
+use crate::config::{ExemplarFilter, Exporter, Otlp, Signal};
+use crate::exemplars::Exemplars;
 use crate::prometheus::PullReader;
+use crate::propagation::Deferring;
 use crate::untraced::UnlessUntraced;
 use connection::Connection;
 use counter::Counter;
 use delivery::Delivery;
 
 pub(crate) use connection::install_crypto_provider;
-pub use health::{ExportHealth, SignalHealth};
+pub use health::{ExportHealth, LimitsHealth, SignalHealth};
+pub(crate) use limits::cut;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use limits::limit_span;
+pub(crate) use overflow::Overflows;
 pub use shutdown::{ShutdownReport, SignalReport};
 
 /// The target of this module's own log lines.
@@ -50,6 +59,9 @@ pub(crate) struct Providers {
     pub(crate) logger: SdkLoggerProvider,
     /// Reads the metrics on demand, whichever exporters there are; none where there are none.
     pub(crate) pull: Option<PullReader>,
+    /// Takes the exemplars that go with the metrics to a collector.
+    pub(crate) exemplars: Exemplars,
+    overflows: Overflows,
     pipelines: Arc<Pipelines>,
 }
 
@@ -68,9 +80,14 @@ impl Providers {
     ) -> Result<Self, ExportError> {
         let mut tracer = SdkTracerProvider::builder()
             .with_resource(resource.clone())
-            .with_sampler(UnlessUntraced(config.traces.sampler.clone()))
+            .with_sampler(UnlessUntraced(Deferring(config.traces.sampler.clone())))
             .with_span_limits(config.traces.limits);
-        let mut meter = SdkMeterProvider::builder().with_resource(resource.clone());
+        // Only OTLP has a place for them.
+        let is_exported = !config.disabled && config.metrics.exporters.contains(&Exporter::Otlp);
+        let filter = if is_exported { config.metrics.exemplars } else { ExemplarFilter::AlwaysOff };
+        let exemplars = Exemplars::new(filter);
+        let overflows = Overflows::new(config.metrics.cardinality_limit);
+        let mut meter = limited(config.metrics.cardinality_limit).with_resource(resource.clone());
         let mut logger = SdkLoggerProvider::builder().with_resource(resource.clone());
         let mut pull = None;
         let mut pipelines = Pipelines::default();
@@ -82,7 +99,10 @@ impl Providers {
             tracer = extend(tracer);
             for exporter in &config.traces.exporters {
                 tracer = match exporter {
-                    Exporter::Console => tracer.with_simple_exporter(console::Spans::to_stdout()),
+                    Exporter::Console => tracer.with_simple_exporter(limits::LimitedSpans::new(
+                        console::Spans::to_stdout(),
+                        config.traces.attribute_value_length,
+                    )),
                     Exporter::Otlp => {
                         tracer.with_span_processor(spans::processor(&config.traces, &mut pipelines)?)
                     }
@@ -92,17 +112,23 @@ impl Providers {
             }
             for exporter in &config.metrics.exporters {
                 meter = match exporter {
-                    Exporter::Console => meter
-                        .with_reader(metrics::reader(console::Metrics::to_stdout(), config.metrics.interval)),
-                    Exporter::Otlp => {
-                        meter.with_reader(metrics::otlp_reader(&config.metrics, &mut pipelines)?)
-                    }
+                    Exporter::Console => meter.with_reader(metrics::reader(
+                        console::Metrics::to_stdout(),
+                        config.metrics.interval,
+                        &overflows,
+                    )),
+                    Exporter::Otlp => meter.with_reader(metrics::otlp_reader(
+                        &config.metrics,
+                        &mut pipelines,
+                        &overflows,
+                        &exemplars,
+                    )?),
                     // The reader below is all it needs.
                     Exporter::Prometheus => meter,
                 };
             }
             if !config.metrics.exporters.is_empty() {
-                let reader = PullReader::default();
+                let reader = PullReader::new(overflows.clone());
                 meter = meter.with_reader(reader.clone());
                 pull = Some(reader);
             }
@@ -116,6 +142,8 @@ impl Providers {
             meter: meter.build(),
             logger: logger.build(),
             pull,
+            exemplars,
+            overflows,
             pipelines: Arc::new(pipelines),
         })
     }
@@ -127,7 +155,17 @@ impl Providers {
             traces: health(&self.pipelines.traces),
             metrics: health(&self.pipelines.metrics),
             logs: health(&self.pipelines.logs),
+            limits: LimitsHealth {
+                log_attributes_dropped: self.pipelines.log_attributes_dropped.load(Ordering::Relaxed),
+                log_lines_suppressed: self.pipelines.log_lines_suppressed.load(Ordering::Relaxed),
+                metrics_overflowing: self.overflows.names(),
+            },
         }
+    }
+
+    /// Where log lines are counted that are neither printed nor exported.
+    pub(crate) fn suppressed_lines(&self) -> Arc<AtomicU64> {
+        self.pipelines.log_lines_suppressed.clone()
     }
 
     /// Flushes all signals side by side and stops, at the latest after `deadline`.
@@ -145,6 +183,8 @@ struct Pipelines {
     metrics: Option<Arc<Counter>>,
     logs: Option<Arc<Counter>>,
     connection: Option<Arc<Connection>>,
+    log_attributes_dropped: Arc<AtomicU64>,
+    log_lines_suppressed: Arc<AtomicU64>,
 }
 
 impl Pipelines {
@@ -167,6 +207,12 @@ impl Pipelines {
         let connection = self.connection.clone().expect("connected where a signal goes to a collector");
         (counter, Arc::new(Delivery::new(connection, otlp, otlp.timeout.min(export_timeout))))
     }
+}
+
+/// A provider whose instruments have no more than so many series each.
+pub(crate) fn limited(cardinality: usize) -> MeterProviderBuilder {
+    SdkMeterProvider::builder()
+        .with_view(move |_: &_| Stream::builder().with_cardinality_limit(cardinality).build().ok())
 }
 
 /// The connection, where any signal goes to a collector.

@@ -7,22 +7,23 @@ use std::time::Duration;
 
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::propagation::BaggagePropagator;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::baggage::BaggageAttributes;
 use crate::client::Hosts;
-use crate::config::{Exporter, LogFormat, Propagator};
+use crate::config::{Exporter, LogFormat};
 use crate::export::{ExportError, Providers, ShutdownReport};
+use crate::log_format::NoSpanFields;
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
-use crate::propagation::{Propagation, TraceContext};
+use crate::propagation::Propagation;
+use crate::runtime::Runtimes;
+use crate::subscriber::{LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
-use crate::{Config, log_format, resource, subscriber};
+use crate::{Config, log_format, resource, runtime, subscriber};
 
 /// How long dropping the guard may take, where [`TelemetryGuard::shutdown`] was not called.
 const DROP_DEADLINE: Duration = Duration::from_secs(3);
@@ -52,67 +53,66 @@ pub fn init(config: Config) -> Result<TelemetryGuard, InitError> {
 
 fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
     let resource = resource::resource(config);
-    let providers =
-        Providers::start(config, &resource, |tracers| tracers.with_span_processor(BaggageAttributes))?;
+    let baggage = BaggageAttributes::new(config.baggage_attributes.iter().cloned());
+    let providers = Providers::start(config, &resource, |tracers| tracers.with_span_processor(baggage))?;
     let tracer = providers.tracer.tracer(SCOPE);
-    install_subscriber(config, &providers, &tracer)?;
+    let log_rate = RateLimit::new(config.logs.rate_limit, providers.suppressed_lines());
+    install_subscriber(config, &providers, &tracer, log_rate.clone())?;
 
     global::set_meter_provider(providers.meter.clone());
     global::set_tracer_provider(providers.tracer.clone());
-    global::set_text_map_propagator(TextMapCompositePropagator::new(propagators(config)));
+    let propagation =
+        Propagation::new(&config.propagators).reserving(config.baggage_attributes.iter().cloned());
+    global::set_text_map_propagator(propagation.clone());
 
+    let meter = providers.meter.meter(SCOPE);
+    let runtimes = config.metrics.runtime.then(|| runtime::observe(&meter));
     let telemetry = Telemetry::from_parts(Inner {
         tracer,
-        meter: providers.meter.meter(SCOPE),
-        propagation: Propagation::new(propagators(config)),
+        meter,
+        propagation,
+        baggage_trusted_paths: PathPatterns::new(config.baggage_trusted_urls.iter().cloned()),
         excluded_paths: PathPatterns::new(config.excluded_urls.iter().cloned()),
         http: config.http.clone(),
         hosts: Hosts::default(),
         metrics: providers.pull.clone(),
+        exemplars: providers.exemplars.clone(),
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,
+        database: config.database,
+        has_database: AtomicBool::new(false),
         background: Background::on_current_runtime(),
+        _own_runtime: runtimes.as_ref().and_then(Runtimes::watch_current),
+        runtimes,
     });
-    Ok(TelemetryGuard { telemetry, providers: Some(providers) })
-}
-
-fn propagators(config: &Config) -> Vec<Box<dyn TextMapPropagator + Send + Sync>> {
-    let propagator = |propagator: &Propagator| -> Box<dyn TextMapPropagator + Send + Sync> {
-        match propagator {
-            Propagator::TraceContext => Box::new(TraceContext::new()),
-            Propagator::Baggage => Box::new(BaggagePropagator::new()),
-        }
-    };
-    config.propagators.iter().map(propagator).collect()
+    Ok(TelemetryGuard { telemetry, providers: Some(providers), log_rate })
 }
 
 fn install_subscriber(
     config: &Config,
     providers: &Providers,
     tracer: &opentelemetry_sdk::trace::SdkTracer,
+    log_rate: RateLimit,
 ) -> Result<(), InitError> {
     let spans = (!config.disabled).then(|| subscriber::spans(tracer.clone()));
     let is_exported = !config.disabled && config.logs.exporters.contains(&Exporter::Otlp);
-    let logs = is_exported.then(|| subscriber::logs(&providers.logger, &config.logs.filter));
+    let records = is_exported.then(|| LogRecords::new(&providers.logger));
     tracing_subscriber::registry()
-        .with(printer(config))
+        .with(subscriber::logs(printer(config).and_then(records), &config.logs.filter, log_rate))
         .with(spans)
-        .with(logs)
         .try_init()
         .map_err(|_| InitError::SubscriberInstalled)
 }
 
 /// Log lines on standard output: every process has them, whatever is exported besides.
 fn printer(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let filter = subscriber::env_filter(&config.logs.filter);
+    let lines = fmt::layer().fmt_fields(NoSpanFields);
     match config.logs.format {
         LogFormat::Text => {
             let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            fmt::layer().with_ansi(colours).event_format(log_format::Text).with_filter(filter).boxed()
+            lines.with_ansi(colours).event_format(log_format::Text).boxed()
         }
-        LogFormat::Json => {
-            fmt::layer().with_ansi(false).event_format(log_format::Json).with_filter(filter).boxed()
-        }
+        LogFormat::Json => lines.with_ansi(false).event_format(log_format::Json).boxed(),
     }
 }
 
@@ -123,12 +123,14 @@ fn printer(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
 pub struct TelemetryGuard {
     telemetry: Telemetry,
     providers: Option<Providers>,
+    log_rate: RateLimit,
 }
 
 impl TelemetryGuard {
     /// Exports what is still queued, all signals side by side, and says what became of it. It blocks for
     /// at most `deadline`, and may be called from inside a runtime: the work is done elsewhere.
     pub fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
+        self.log_rate.tell();
         self.providers.take().map(|providers| providers.shutdown(deadline)).unwrap_or_default()
     }
 }
@@ -144,6 +146,7 @@ impl Deref for TelemetryGuard {
 impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Some(providers) = self.providers.take() {
+            self.log_rate.tell();
             providers.shutdown(DROP_DEADLINE);
         }
     }

@@ -9,10 +9,12 @@
 //! | [`client`] | one CLIENT span a try: `{METHOD} {url.template}` | `http.client.request.duration`, `.active_requests`, `.request.body.size`, `.response.body.size` |
 //! | [`db`] | one CLIENT span a statement: `{operation} {tables}`; `transaction`; `wait_for_connection` | `db.client.operation.duration`, `db.client.connection.*` |
 //! | [`tracing`](https://docs.rs/tracing) | `#[instrument]` spans, INTERNAL | |
+//! | the process (Linux) | | `process.*`: CPU time, memory, disk, threads, file descriptors, context switches, page faults, uptime |
+//! | the tokio runtimes, summed up | | `tokio.workers`, `.alive_tasks`, `.global_queue_depth`, `.worker.busy_duration`, `.worker.park_count` |
 //!
 //! Names, units and attributes are those of the stable OpenTelemetry semantic conventions; a change of
 //! them is a breaking change. `tracing` events are log records that know their trace. W3C Trace Context
-//! and Baggage go in and out with every request.
+//! and Baggage go in and out with every request, or what [`propagation`] has besides.
 //!
 //! # Quick start
 //!
@@ -67,6 +69,12 @@
 //!   trace. [`context`] carries it to other tasks and to blocking threads; the raw functions lose it.
 //! - `RUST_LOG` filters log output and nothing else.
 //! - [`prometheus`] gives the metrics to whoever fetches them, beside any exporter.
+//! - Nobody makes it grow: attributes keep to the limits of the specification, a metric has at most
+//!   `METRICS_CARDINALITY_LIMIT` series, and one place in the code logs at most `LOG_RATE_LIMIT` lines a second. What
+//!   limits keep back is counted in [`export::ExportHealth`].
+//! - Give errors to `tracing` as `error = &error as &(dyn std::error::Error + 'static)`: then log lines and records tell
+//!   the whole chain, without the URLs and values that such errors quote. `%error` is only text, as the error has it.
+//! - Exemplars lead from the three `*.duration` metrics to traces, by OTLP. The Prometheus text has no place for them.
 //! - Telemetry costs no request: exporters live on threads of their own, queues are bounded, and what
 //!   is dropped is counted.
 //! - [`span`] tells the current span what the application knows.
@@ -86,12 +94,14 @@ pub mod testing;
 
 mod baggage;
 mod capture;
+mod exemplars;
 mod hooks;
 mod init;
 mod log_format;
 mod paths;
 mod redact;
 mod resource;
+mod runtime;
 mod subscriber;
 mod telemetry;
 mod untraced;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// The instrumentation scope of every span and metric of this library.
 pub const SCOPE: &str = env!("CARGO_PKG_NAME");
 
-/// Baggage entries that become attributes of every span below them.
+/// Baggage entries that become attributes of every span below them, where the configuration names no others.
 pub const BAGGAGE_ATTRIBUTES: [&str; 2] = ["tenant.id", "tenant.name"];
 
 /// Counter, `{message}`: messages of WebSocket connections. The conventions have none.

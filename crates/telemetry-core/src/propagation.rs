@@ -1,160 +1,295 @@
-//! Trace context and baggage in and out of HTTP headers.
+//! Trace context and baggage in and out of headers, as `OTEL_PROPAGATORS` has it.
 //!
-//! [`TraceContext`] is a propagator for W3C Trace Context Level 2; baggage is the SDK's W3C one.
+//! | name | headers | in | out |
+//! |---|---|---|---|
+//! | `tracecontext` | `traceparent`, `tracestate` | W3C Trace Context Level 2 | the same |
+//! | `baggage` | `baggage` | W3C Baggage | the same |
+//! | `b3` | `b3`, `x-b3-*` | the single header, else the others | the single header |
+//! | `b3multi` | `b3`, `x-b3-*` | the single header, else the others | the others |
+//! | `jaeger` | `uber-trace-id` | Jaeger's native format, without `uberctx-*` | the same |
+//! | `xray` | `x-amzn-trace-id` | AWS X-Ray's `Root`, `Parent`, `Sampled` | the same |
+//!
+//! Of several formats all are written. On the way in each is tried in the order of the list, and the last one
+//! that is right wins: OpenTelemetry's rule for composite propagators, each of which may replace what those
+//! before it found. A header that is wrong, or there more than once where one is meant, counts as not there.
+//!
+//! What a [`SpanContext`] has no place for (a forced or a deferred sampling decision, the random flag where the
+//! span is not sampled, members of `tracestate` that the API refuses) travels in the [`Context`] beside it.
 
-use std::fmt;
+mod b3;
+mod baggage;
+mod jaeger;
+mod trace_context;
+mod trace_state;
+mod xray;
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{
+    Link, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
 
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
+pub(crate) use self::trace_context::{parse_traceparent, traceparent};
+use crate::config::Propagator;
+use crate::untraced::is_untraced;
 
-/// The flags that Level 2 defines: sampled (bit 0) and random trace id (bit 1).
-const KNOWN_FLAGS: u8 = 0b11;
-
-/// The longest `tracestate` that is carried on. The recommendation asks for at least 512.
-const MAX_TRACESTATE_LENGTH: usize = 8192;
-const MAX_TRACESTATE_MEMBERS: usize = 32;
-
-/// W3C Trace Context, Level 2: `traceparent` and `tracestate`.
-#[derive(Debug, Default, Clone)]
-pub struct TraceContext {
-    _private: (),
+/// The propagators in use, as one.
+#[derive(Clone)]
+pub struct Propagation {
+    formats: Vec<Propagator>,
+    fields: Vec<String>,
+    /// Names of baggage entries that callers may not set.
+    reserved: Vec<String>,
 }
 
-impl TraceContext {
-    /// The propagator; it has no settings.
-    pub fn new() -> Self {
-        Self::default()
+impl Propagation {
+    /// These propagators; callers may set any baggage.
+    pub fn new(formats: &[Propagator]) -> Self {
+        let fields = formats.iter().flat_map(|format| format.fields()).map(|&name| name.to_owned()).collect();
+        Self { formats: formats.to_vec(), fields, reserved: Vec::new() }
     }
 
-    fn span_context(extractor: &dyn Extractor) -> Option<SpanContext> {
-        // Two traceparent headers contradict each other, so neither is believed (section 3.2.1).
-        let [traceparent] = extractor.get_all(TRACEPARENT)?[..] else { return None };
-        let (trace_id, parent_id, flags) = parse_traceparent(traceparent)?;
-        let trace_state =
-            extractor.get_all(TRACESTATE).and_then(|headers| parse_tracestate(&headers)).unwrap_or_default();
-        Some(SpanContext::new(trace_id, parent_id, flags, true, trace_state))
+    /// Drops baggage entries of these names on the way in: only this process sets them. The others are
+    /// carried on.
+    #[must_use]
+    pub fn reserving(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.reserved = names.into_iter().map(Into::into).collect();
+        self
     }
-}
 
-impl TextMapPropagator for TraceContext {
-    fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
+    /// What a request brings along, and nothing else: it belongs to its caller, whatever this thread did
+    /// before.
+    ///
+    /// A trusted caller may set reserved baggage.
+    pub(crate) fn extract(&self, carrier: &dyn Extractor, is_trusted: impl FnOnce() -> bool) -> Context {
+        let context = match self.remote(carrier) {
+            Some(Remote { span_context, carried }) => {
+                let context = if carried == Carried::default() {
+                    Context::new()
+                } else if carried == Carried::RANDOM {
+                    RANDOM.clone()
+                } else {
+                    Context::new().with_value(carried)
+                };
+                context.with_remote_span_context(span_context)
+            }
+            None => new_trace(),
+        };
+        self.with_baggage(context, carrier, is_trusted)
+    }
+
+    pub(crate) fn inject(&self, cx: &Context, carrier: &mut dyn Injector) {
         let span = cx.span();
         let span_context = span.span_context();
-        if !span_context.is_valid() {
-            return;
+        let carried = cx.get::<Carried>().unwrap_or(&Carried::NOTHING);
+        let unforced;
+        let carried = if carried.debug && is_untraced(cx) {
+            unforced = Carried { debug: false, ..carried.clone() };
+            &unforced
+        } else {
+            carried
+        };
+        for format in &self.formats {
+            match format {
+                Propagator::Baggage => baggage::write(cx, carrier),
+                _ if !span_context.is_valid() => {}
+                Propagator::TraceContext => trace_context::write(span_context, carried, carrier),
+                Propagator::B3 => b3::write_single(span_context, carried, carrier),
+                Propagator::B3Multi => b3::write_multi(span_context, carried, carrier),
+                Propagator::Jaeger => jaeger::write(span_context, carried, carrier),
+                Propagator::XRay => xray::write(span_context, carrier),
+            }
         }
-        injector.set(TRACEPARENT, traceparent(span_context));
-        let trace_state = span_context.trace_state().header();
-        if !trace_state.is_empty() {
-            injector.set(TRACESTATE, trace_state);
+    }
+
+    fn remote(&self, carrier: &dyn Extractor) -> Option<Remote> {
+        self.formats.iter().rev().find_map(|format| match format {
+            Propagator::TraceContext => trace_context::read(carrier),
+            Propagator::Baggage => None,
+            Propagator::B3 | Propagator::B3Multi => b3::read(carrier),
+            Propagator::Jaeger => jaeger::read(carrier),
+            Propagator::XRay => xray::read(carrier),
+        })
+    }
+
+    fn with_baggage(
+        &self,
+        context: Context,
+        carrier: &dyn Extractor,
+        is_trusted: impl FnOnce() -> bool,
+    ) -> Context {
+        if !self.formats.contains(&Propagator::Baggage) {
+            return context;
         }
+        let reserved = || if is_trusted() { &[] } else { &*self.reserved };
+        baggage::read(context, carrier, reserved)
+    }
+}
+
+impl TextMapPropagator for Propagation {
+    fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
+        self.inject(cx, injector);
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        match Self::span_context(extractor) {
-            Some(span_context) => cx.with_remote_span_context(span_context),
+        let context = match self.remote(extractor) {
+            Some(Remote { span_context, carried }) => {
+                cx.with_value(carried).with_remote_span_context(span_context)
+            }
             None => cx.clone(),
-        }
+        };
+        self.with_baggage(context, extractor, || false)
     }
 
     fn fields(&self) -> FieldIter<'_> {
-        static FIELDS: std::sync::LazyLock<[String; 2]> =
-            std::sync::LazyLock::new(|| [TRACEPARENT.to_owned(), TRACESTATE.to_owned()]);
-        FieldIter::new(FIELDS.as_ref())
+        FieldIter::new(&self.fields)
     }
 }
 
-/// `00-{trace id}-{span id}-{flags}`, as `traceparent` and `traceresponse` have it.
-pub(crate) fn traceparent(span_context: &SpanContext) -> String {
-    format!(
-        "00-{}-{}-{:02x}",
-        span_context.trace_id(),
-        span_context.span_id(),
-        span_context.trace_flags().to_u8() & KNOWN_FLAGS
-    )
+impl fmt::Debug for Propagation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.fields).finish()
+    }
 }
 
-/// Section 3.2.2: `version "-" trace-id "-" parent-id "-" trace-flags`, in lower-case hex.
-pub(crate) fn parse_traceparent(header: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
-    let header = header.trim_matches([' ', '\t']);
-    // A later version may append fields behind a dash; version 00 may not.
-    let (fields, rest) = header.split_at_checked(55)?;
-    let mut parts = fields.split('-');
-    let version = hex(parts.next()?, 2)?;
-    let trace_id = hex(parts.next()?, 32)?;
-    let parent_id = hex(parts.next()?, 16)?;
-    let flags = hex(parts.next()?, 2)?;
-    if parts.next().is_some() || version == "ff" {
-        return None;
-    }
-    if !(rest.is_empty() || (version != "00" && rest.starts_with('-'))) {
-        return None;
-    }
-    let trace_id = TraceId::from_hex(trace_id).ok().filter(|id| *id != TraceId::INVALID)?;
-    let parent_id = SpanId::from_hex(parent_id).ok().filter(|id| *id != SpanId::INVALID)?;
-    let flags = u8::from_str_radix(flags, 16).ok()?;
-    Some((trace_id, parent_id, TraceFlags::new(flags & KNOWN_FLAGS)))
-}
-
-fn hex(text: &str, length: usize) -> Option<&str> {
-    let is_lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    (text.len() == length && text.bytes().all(is_lower_hex)).then_some(text)
-}
-
-/// Section 3.3.1: one list out of all headers; one wrong member discards the whole.
-fn parse_tracestate(headers: &[&str]) -> Option<TraceState> {
-    if headers.iter().map(|header| header.len()).sum::<usize>() > MAX_TRACESTATE_LENGTH {
-        return None;
-    }
-    let mut members: Vec<(&str, &str)> = Vec::new();
-    for member in headers.iter().flat_map(|header| header.split(',')) {
-        let member = member.trim_matches([' ', '\t']);
-        if member.is_empty() {
-            continue;
+impl Propagator {
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::TraceContext => &trace_context::FIELDS,
+            Self::Baggage => &baggage::FIELDS,
+            Self::B3 => &b3::SINGLE_FIELDS,
+            Self::B3Multi => &b3::MULTI_FIELDS,
+            Self::Jaeger => &jaeger::FIELDS,
+            Self::XRay => &xray::FIELDS,
         }
-        let (key, value) = member.split_once('=')?;
-        let is_repeated = members.iter().any(|(known, _)| *known == key);
-        if !is_tracestate_key(key) || !is_tracestate_value(value) || is_repeated {
-            return None;
-        }
-        members.push((key, value));
     }
-    if members.len() > MAX_TRACESTATE_MEMBERS {
+}
+
+/// The caller's span, as a header told it.
+#[derive(Debug, Clone, PartialEq)]
+struct Remote {
+    span_context: SpanContext,
+    carried: Carried,
+}
+
+impl Remote {
+    /// A caller that knows no `tracestate`. No decision is a deferred one.
+    fn new(trace_id: TraceId, span_id: SpanId, sampled: Option<bool>, debug: bool) -> Self {
+        let flags = TraceFlags::default().with_sampled(debug || sampled == Some(true));
+        let deferred = !debug && sampled.is_none();
+        Self {
+            span_context: SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE),
+            carried: Carried { debug, deferred, ..Carried::default() },
+        }
+    }
+}
+
+/// What belongs to a trace and has no place in its [`SpanContext`].
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Carried {
+    /// The trace id is random (Level 2, "Random Trace ID Flag"). The SDK drops the flag of spans that it does
+    /// not sample, and sets none on those it starts.
+    random: bool,
+    /// Sampled by force: B3's `d`, Jaeger's flag 2.
+    debug: bool,
+    /// The caller leaves the sampling decision to us.
+    deferred: bool,
+    /// All members of `tracestate`, where the API's [`TraceState`] refuses some of them.
+    trace_state: Option<String>,
+}
+
+impl Carried {
+    const NOTHING: Self = Self { random: false, debug: false, deferred: false, trace_state: None };
+    const RANDOM: Self = Self { random: true, debug: false, deferred: false, trace_state: None };
+}
+
+static RANDOM: LazyLock<Context> = LazyLock::new(|| Context::new().with_value(Carried::RANDOM));
+
+/// An empty context for a trace that begins here: its id will be random, and the traceparents sent say so.
+pub(crate) fn new_trace() -> Context {
+    // Made once: every request without a caller's trace begins with it.
+    RANDOM.clone()
+}
+
+/// The context to start a span in: where that begins a trace, like [`new_trace`].
+pub(crate) fn begun_here(parent: &Context) -> Cow<'_, Context> {
+    if parent.span().span_context().is_valid() || parent.get() == Some(&Carried::RANDOM) {
+        Cow::Borrowed(parent)
+    } else {
+        Cow::Owned(parent.with_value(Carried::RANDOM))
+    }
+}
+
+/// A sampler that decides for itself where a caller left the decision to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Deferring(pub(crate) Sampler);
+
+impl ShouldSample for Deferring {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let is_deferred = |parent: &&Context| {
+            parent.span().span_context().is_remote() && parent.get::<Carried>().is_some_and(|c| c.deferred)
+        };
+        let parent = parent.filter(|parent| !is_deferred(parent));
+        self.0.should_sample(parent, trace_id, name, kind, attributes, links)
+    }
+}
+
+/// The header's one value without the white space around it: `None` where it is not there, an error where it
+/// is there more than once.
+fn one<'a>(carrier: &'a dyn Extractor, name: &str) -> Result<Option<&'a str>, Repeated> {
+    match carrier.get_all(name).as_deref() {
+        None | Some([]) => Ok(None),
+        Some([value]) => Ok(Some(value.trim_matches(OWS))),
+        Some(_) => Err(Repeated),
+    }
+}
+
+struct Repeated;
+
+/// Optional white space around values and list members.
+const OWS: [char; 2] = [' ', '\t'];
+
+/// A trace id out of 32 lower-case hexadecimal digits, or 16 for those whose upper half is zero.
+fn trace_id(text: &str) -> Option<TraceId> {
+    if !matches!(text.len(), 16 | 32) || !is_lower_hex(text) {
         return None;
     }
-    TraceState::from_key_value(members).ok()
+    TraceId::from_hex(text).ok().filter(|id| *id != TraceId::INVALID)
 }
 
-/// Section 3.3.1.3.1: a simple key, or `tenant@system`. (The API's `TraceState` then refuses a system
-/// of 14 characters, one fewer than the recommendation allows.)
-fn is_tracestate_key(key: &str) -> bool {
-    let is_rest = |bytes: &[u8]| {
-        bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/'))
-    };
-    match key.split_once('@') {
-        None => match key.as_bytes() {
-            [b'a'..=b'z', rest @ ..] => rest.len() <= 255 && is_rest(rest),
-            _ => false,
-        },
-        Some((tenant, system)) => match (tenant.as_bytes(), system.as_bytes()) {
-            ([b'a'..=b'z' | b'0'..=b'9', tenant @ ..], [b'a'..=b'z', system @ ..]) => {
-                tenant.len() <= 240 && is_rest(tenant) && system.len() <= 13 && is_rest(system)
-            }
-            _ => false,
-        },
+/// A span id out of 16 lower-case hexadecimal digits.
+fn span_id(text: &str) -> Option<SpanId> {
+    if text.len() != 16 || !is_lower_hex(text) {
+        return None;
     }
+    SpanId::from_hex(text).ok().filter(|id| *id != SpanId::INVALID)
 }
 
-/// Section 3.3.1.3.2: up to 256 printable ASCII characters but `,` and `=`, the last no space.
-fn is_tracestate_value(value: &str) -> bool {
-    let is_value_byte = |byte: u8| (0x20..=0x7e).contains(&byte) && byte != b',' && byte != b'=';
-    (1..=256).contains(&value.len()) && value.bytes().all(is_value_byte) && !value.ends_with(' ')
+fn is_lower_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Formats into one allocation of this size.
+fn formatted(capacity: usize, text: fmt::Arguments<'_>) -> String {
+    let mut header = String::with_capacity(capacity);
+    // Writing to a String cannot fail.
+    let _ = header.write_fmt(text);
+    header
 }
 
 /// Reads the headers of an actix request.
@@ -189,132 +324,7 @@ impl Injector for RequestHeaders<'_> {
     }
 }
 
-/// The propagators in use, in order.
-pub(crate) struct Propagation(Vec<Box<dyn TextMapPropagator + Send + Sync>>);
-
-impl Propagation {
-    pub(crate) fn new(propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>>) -> Self {
-        Self(propagators)
-    }
-
-    pub(crate) fn extract(&self, extractor: &dyn Extractor) -> Context {
-        // Not the current context: a request belongs to its caller, whatever this thread did before.
-        self.0.iter().fold(Context::new(), |cx, propagator| propagator.extract_with_context(&cx, extractor))
-    }
-
-    pub(crate) fn inject(&self, cx: &Context, injector: &mut dyn Injector) {
-        for propagator in &self.0 {
-            propagator.inject_context(cx, injector);
-        }
-    }
-}
-
-impl fmt::Debug for Propagation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = self.0.iter().flat_map(|propagator| propagator.fields());
-        f.debug_list().entries(fields).finish()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::http::header;
-
-    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
-    const PARENT: &str = "b7ad6b7169203331";
-
-    fn extract(headers: &[(&str, &str)]) -> SpanContext {
-        let mut map = header::HeaderMap::new();
-        for (name, value) in headers {
-            let name = header::HeaderName::try_from(*name).unwrap();
-            map.append(name, header::HeaderValue::from_str(value).unwrap());
-        }
-        let cx = TraceContext::new().extract_with_context(&Context::new(), &ActixHeaders(&map));
-        cx.span().span_context().clone()
-    }
-
-    #[test]
-    fn traceparent_is_believed_only_when_it_is_right_to_the_letter() {
-        let upper = TRACE.to_uppercase();
-        let table = [
-            (format!("00-{TRACE}-{PARENT}-01"), Some(1)),
-            (format!("00-{TRACE}-{PARENT}-00"), Some(0)),
-            (format!("00-{TRACE}-{PARENT}-03"), Some(3)),
-            (format!("00-{TRACE}-{PARENT}-ff"), Some(3)),
-            (format!("01-{TRACE}-{PARENT}-01-later"), Some(1)),
-            (format!("cc-{TRACE}-{PARENT}-01"), Some(1)),
-            (format!("00-{TRACE}-{PARENT}-01-"), None),
-            (format!("cc-{TRACE}-{PARENT}-01.later"), None),
-            (format!("ff-{TRACE}-{PARENT}-01"), None),
-            (format!("00-{upper}-{PARENT}-01"), None),
-            (format!("00-{}-{PARENT}-01", "0".repeat(32)), None),
-            (format!("00-{TRACE}-{}-01", "0".repeat(16)), None),
-            (format!("0-{TRACE}-{PARENT}-01"), None),
-            (format!("000-{TRACE}-{PARENT}-01"), None),
-            (format!("00-{TRACE}1-{PARENT}-01"), None),
-            (format!("00-{TRACE}-{PARENT}1-01"), None),
-            (format!("00-{TRACE}-{PARENT}-1"), None),
-            (format!("00-{TRACE}-{PARENT}-001"), None),
-            (format!("00-{TRACE}-{PARENT}-0é"), None),
-            (String::new(), None),
-        ];
-        for (header, wanted) in table {
-            let found = extract(&[("traceparent", &header)]);
-            assert_eq!(found.is_valid().then(|| found.trace_flags().to_u8()), wanted, "{header}");
-        }
-    }
-
-    #[test]
-    fn two_traceparents_start_a_new_trace() {
-        let header = format!("00-{TRACE}-{PARENT}-01");
-        assert!(!extract(&[("traceparent", &header), ("traceparent", &header)]).is_valid());
-    }
-
-    #[test]
-    fn tracestate_headers_are_joined_and_one_wrong_member_discards_them_all() {
-        let parent = format!("00-{TRACE}-{PARENT}-01");
-        let many = |count: usize| (0..count).map(|i| format!("k{i}=v")).collect::<Vec<_>>().join(",");
-        let long_key = format!("{}=v", "k".repeat(256));
-        let too_long_key = format!("{}=v", "k".repeat(257));
-        let tenant_key = format!("{}@{}=v", "t".repeat(241), "s".repeat(13));
-        let cases: Vec<(Vec<&str>, &str)> = vec![
-            (vec!["foo=1", "bar=2"], "foo=1,bar=2"),
-            (vec!["foo=1 , bar=2\t,"], "foo=1,bar=2"),
-            (vec!["foo=1", ""], "foo=1"),
-            (vec!["foo=1,foo=2"], ""),
-            (vec!["foo@=1"], ""),
-            (vec!["@foo=1"], ""),
-            (vec!["a@b@c=1"], ""),
-            (vec!["Foo=1"], ""),
-            (vec!["foo=1,bar"], ""),
-            (vec!["foo=a=b"], ""),
-            (vec!["0tenant@sys=1"], "0tenant@sys=1"),
-            (vec!["0foo=1"], ""),
-            (vec![&long_key], &long_key),
-            (vec![&too_long_key], ""),
-            (vec![&tenant_key], &tenant_key),
-        ];
-        for (headers, wanted) in cases {
-            let mut all = vec![("traceparent", parent.as_str())];
-            all.extend(headers.iter().map(|header| ("tracestate", *header)));
-            assert_eq!(extract(&all).trace_state().header(), wanted, "{headers:?}");
-        }
-        for (count, kept) in [(32, 32), (33, 0)] {
-            let state = many(count);
-            let found = extract(&[("traceparent", &parent), ("tracestate", &state)]);
-            assert_eq!(found.trace_state().header().split(',').filter(|m| !m.is_empty()).count(), kept);
-        }
-    }
-
-    #[test]
-    fn what_is_injected_is_extracted_again() {
-        let parent = format!("00-{TRACE}-{PARENT}-03");
-        let span_context = extract(&[("traceparent", &parent), ("tracestate", "foo=1")]);
-        let cx = Context::new().with_remote_span_context(span_context);
-        let mut headers = HeaderMap::new();
-        TraceContext::new().inject_context(&cx, &mut RequestHeaders(&mut headers));
-        assert_eq!(headers["traceparent"], parent.as_str());
-        assert_eq!(headers["tracestate"], "foo=1");
-    }
-}
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -63,13 +63,14 @@ use self::error::Answered;
 use self::exchange::Exchange;
 use self::forwarded::Proxies;
 use self::metrics::Metrics;
-use crate::Telemetry;
 use crate::capture::Capture;
 use crate::hooks::Hooks;
 use crate::names::Methods;
 use crate::propagation::{ActixHeaders, traceparent};
+use crate::runtime::RuntimeWatch;
 use crate::span::panic_message;
 use crate::untraced::untraced;
+use crate::{Telemetry, db};
 
 pub use self::body::ServerBody;
 pub use self::error::{Cause, ErrorType};
@@ -102,7 +103,7 @@ impl ServerTelemetry {
     pub(crate) fn new(telemetry: Telemetry) -> Self {
         let http = telemetry.http();
         let shared = Shared {
-            metrics: Metrics::new(telemetry.meter(), http.old_names_too),
+            metrics: Metrics::new(&telemetry),
             methods: Methods::new(&http.known_methods),
             proxies: Proxies(http.trusted_proxies.clone()),
             request_headers: Capture::new("http.request.header.", &http.server_headers.request),
@@ -142,7 +143,8 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(ServerService { shared: self.shared.clone(), service }))
+        let runtime = self.shared.telemetry.watch_runtime();
+        ready(Ok(ServerService { shared: self.shared.clone(), service, _runtime: runtime }))
     }
 }
 
@@ -150,6 +152,8 @@ where
 pub struct ServerService<S> {
     shared: Arc<Shared>,
     service: S,
+    /// Of the worker that it runs in.
+    _runtime: Option<RuntimeWatch>,
 }
 
 impl<S, B> Service<ServiceRequest> for ServerService<S>
@@ -165,14 +169,15 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let telemetry = &self.shared.telemetry;
-        let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()));
+        let trusted = || telemetry.trusts_baggage(request.path());
+        let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()), trusted);
         if telemetry.is_excluded(request.path()) {
             let context = untraced(&parent, telemetry.tracer());
             let future = attached(&context, || self.service.call(request));
             return ServerFuture { context, exchange: None, future };
         }
         let (span, facts) = span::start(&self.shared, &request, &parent);
-        let context = parent.with_span(span);
+        let context = db::counted(telemetry, parent.with_span(span));
         let exchange = Exchange::start(context.clone(), &self.shared, facts, &request);
         let mut exchange = Some(exchange);
         let future = guarded(&mut exchange, || attached(&context, || self.service.call(request)));

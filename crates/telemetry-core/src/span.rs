@@ -21,6 +21,34 @@ pub fn set_attribute(key: impl Into<Key>, value: impl Into<Value>) {
     });
 }
 
+/// Sets a text of which nobody knows how long it is: beyond `max` characters it is cut, and ends with
+/// `... (truncated)`, so that a reader knows. (`OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` cuts without a word, as specified.)
+///
+/// ```
+/// use opentelemetry::trace::{SpanKind, Tracer};
+/// use telemetry_core::opentelemetry;
+/// use telemetry_core::testing::{TestTelemetry, span};
+///
+/// let telemetry = TestTelemetry::new();
+/// telemetry.tracer().in_span("import", |_| {
+///     telemetry_core::span::set_text("import.header", "sku;name;price", 8);
+///     telemetry_core::span::set_text("import.separator", ";", 8);
+/// });
+/// assert_eq!(
+///     telemetry.trees(),
+///     [span("import", SpanKind::Internal)
+///         .attribute("import.header", "sku;name... (truncated)")
+///         .attribute("import.separator", ";")]
+/// );
+/// ```
+pub fn set_text(key: impl Into<Key>, value: impl Into<Cow<'static, str>>, max: usize) {
+    let value = value.into();
+    match crate::export::cut(&value, max) {
+        Some(cut) => set_attribute(key, format!("{cut}... (truncated)")),
+        None => set_attribute(key, value),
+    }
+}
+
 /// Adds a span event. (A `tracing` event becomes a log record instead.)
 pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>) {
     Context::map_current(|cx| cx.span().add_event(name, attributes));
@@ -66,11 +94,19 @@ pub fn traceparent() -> Option<String> {
 }
 
 /// Links the current span to the one whose [`traceparent`] was stored. What is none links to nothing.
+///
+/// [`Telemetry::background_linked`](crate::Telemetry::background_linked) starts work that is linked from its
+/// beginning, where a sampler can see it.
 pub fn link_to(traceparent: &str) {
-    if let Some((trace_id, span_id, flags)) = crate::propagation::parse_traceparent(traceparent) {
-        let stored = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
+    if let Some(stored) = stored(traceparent) {
         Context::map_current(|cx| cx.span().add_link(stored, Vec::new()));
     }
+}
+
+/// The span whose [`traceparent`] was stored.
+pub(crate) fn stored(traceparent: &str) -> Option<SpanContext> {
+    let (trace_id, span_id, flags) = crate::propagation::parse_traceparent(traceparent)?;
+    Some(SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE))
 }
 
 /// An error and its sources in one text, outermost first, fit for logs and spans: of errors that quote
@@ -79,7 +115,7 @@ pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     chain(error, ": ")
 }
 
-fn chain(error: &(dyn Error + 'static), separator: &str) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static), separator: &str) -> String {
     let mut text = own_text(error);
     let mut source = error.source();
     while let Some(cause) = source {
@@ -91,7 +127,7 @@ fn chain(error: &(dyn Error + 'static), separator: &str) -> String {
 }
 
 /// The error's own text, without what it may quote.
-fn own_text(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn own_text(error: &(dyn Error + 'static)) -> String {
     use reqwest_middleware::Error as MiddlewareError;
     match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
         (Some(error), _, _) => crate::client::failure_text(error).to_owned(),
@@ -104,7 +140,7 @@ fn own_text(error: &(dyn Error + 'static)) -> String {
 /// An error's text may be as long as what it complains about.
 const MAX_TEXT_LENGTH: usize = 4096;
 
-fn cut(mut text: String) -> String {
+pub(crate) fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_TEXT_LENGTH));
     text
 }

@@ -3,13 +3,17 @@
 //! `RUST_LOG` filters events and nothing else. Spans have a filter of their own, so that no log
 //! setting can cut a trace.
 
-use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
+mod rate;
+mod records;
+
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
+
+pub(crate) use rate::RateLimit;
+pub(crate) use records::{LogRecords, is_place};
 
 /// Whoever carries the exported data. Their spans and events must not be exported, or each export
 /// would make the next one necessary.
@@ -51,7 +55,7 @@ where
 
 /// Spans from INFO up; of the events only what `#[instrument(err)]` records, since events are logs.
 fn is_span_of_ours(metadata: &Metadata<'_>) -> bool {
-    if *metadata.level() > Level::INFO || is_export_path(metadata) {
+    if *metadata.level() > Level::INFO || is_export_path(metadata.target()) {
         return false;
     }
     metadata.is_span()
@@ -60,21 +64,23 @@ fn is_span_of_ours(metadata: &Metadata<'_>) -> bool {
             && metadata.fields().field("message").is_none())
 }
 
-/// Events as OpenTelemetry log records. They belong to OpenTelemetry's current span.
-pub(crate) fn logs<S>(provider: &SdkLoggerProvider, directives: &str) -> impl Layer<S>
+/// Events as what `layers` makes of them, lines or records: those that the directives let through, and of one place
+/// no more than the limit. One filter for all, so that printed lines and exported records are the same.
+pub(crate) fn logs<S, L>(layers: L, directives: &str, limit: RateLimit) -> impl Layer<S>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    L: Layer<S>,
 {
-    let not_the_export_path: FilterFn = filter_fn(|metadata| !is_export_path(metadata));
-    OpenTelemetryTracingBridge::new(provider).with_filter(not_the_export_path.and(env_filter(directives)))
+    layers.with_filter(env_filter(directives).and(limit))
 }
 
-/// `RUST_LOG`'s filter for log output.
-pub(crate) fn env_filter(directives: &str) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(format!("{QUIET},{directives}"))
+/// `RUST_LOG`'s filter for log output. No directives that let lines through hide that some were suppressed.
+fn env_filter(directives: &str) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(format!("{QUIET},{}=warn,{directives}", rate::TARGET))
 }
 
-fn is_export_path(metadata: &Metadata<'_>) -> bool {
-    let root = metadata.target().split("::").next().unwrap_or_default();
+/// Whether it is the export that says so.
+fn is_export_path(target: &str) -> bool {
+    let root = target.split("::").next().unwrap_or_default();
     EXPORT_PATH.contains(&root)
 }

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use opentelemetry::baggage::{Baggage, BaggageExt};
 use opentelemetry::context::FutureExt;
 use opentelemetry::metrics::Meter;
-use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::trace::{Link, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute;
@@ -19,14 +21,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::{ClientTelemetry, Hosts};
 use crate::config::Http;
+use crate::exemplars::Exemplars;
 use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
-use crate::propagation::Propagation;
+use crate::propagation::{self, Propagation};
+use crate::runtime::{RuntimeWatch, Runtimes};
 use crate::server::ServerTelemetry;
 use crate::server::websocket::WebSocketTelemetry;
-use crate::span::{Exception, PANIC, panic_message};
+use crate::span::{self, Exception, PANIC, panic_message};
 use crate::untraced::untraced;
+use crate::{config, db};
 
 /// Makes instrumented parts: a server middleware, an HTTP client, a database pool.
 ///
@@ -40,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) tracer: SdkTracer,
     pub(crate) meter: Meter,
     pub(crate) propagation: Propagation,
+    pub(crate) baggage_trusted_paths: PathPatterns,
     pub(crate) excluded_paths: PathPatterns,
     pub(crate) http: Http,
     pub(crate) hosts: Hosts,
@@ -47,7 +53,15 @@ pub(crate) struct Inner {
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
     pub(crate) is_enabled: bool,
+    pub(crate) exemplars: Exemplars,
+    pub(crate) database: config::Database,
+    /// Whether there is a database at all, whose queries are to be counted.
+    pub(crate) has_database: AtomicBool,
     pub(crate) background: Background,
+    /// The runtimes whose metrics are made; none where they are not.
+    pub(crate) runtimes: Option<Runtimes>,
+    /// Of the runtime in which it was set up.
+    pub(crate) _own_runtime: Option<RuntimeWatch>,
 }
 
 /// Where background tasks run, and how many still do.
@@ -101,10 +115,62 @@ impl Telemetry {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal);
         let context = Context::map_current(|parent| {
-            parent.with_span(self.tracer().build_with_context(builder, parent))
+            let parent = propagation::begun_here(parent);
+            parent.with_span(self.tracer().build_with_context(internal(name), &parent))
         });
+        self.start_background(context, future);
+    }
+
+    /// Like [`Telemetry::background`], under the root span of a trace of its own, which links to the one whose
+    /// [`traceparent`](crate::span::traceparent) was stored: for work that goes on hours or days after the
+    /// request it was left by. Baggage goes along; what is no traceparent links to nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let telemetry = telemetry_core::testing::TestTelemetry::new();
+    /// use telemetry_core::span;
+    /// # use std::time::Duration;
+    /// # use opentelemetry::trace::Tracer;
+    /// # use telemetry_core::opentelemetry;
+    ///
+    /// # telemetry.tracer().in_span("request", |_| {
+    /// // The request that leaves the work keeps its traceparent in the row:
+    /// let stored: Option<String> = span::traceparent();
+    /// # let stored = stored.unwrap();
+    ///
+    /// // Whoever finds the row later goes on with it:
+    /// telemetry.background_linked("finish_order", &stored, async { /* … */ });
+    /// # });
+    /// # assert!(telemetry.background_done(Duration::from_secs(9)).await);
+    /// # let spans = telemetry.spans();
+    /// # let [request, finish] = &spans[..] else { panic!("two spans") };
+    /// # assert_eq!(finish.links.links[0].span_context.span_id(), request.span_context.span_id());
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// Without any tokio runtime, as `tokio::spawn` does.
+    pub fn background_linked<F>(&self, name: &'static str, stored: &str, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let context = Context::map_current(|current| match current.baggage() {
+            baggage if baggage.is_empty() => propagation::new_trace(),
+            baggage => propagation::new_trace().with_baggage(Baggage::from_iter(
+                baggage.iter().map(|(name, value)| (name.clone(), value.clone())),
+            )),
+        });
+        let links = span::stored(stored).map(Link::with_context).into_iter().collect();
+        let span = self.tracer().build_with_context(internal(name).with_links(links), &context);
+        self.start_background(context.with_span(span), future);
+    }
+
+    fn start_background<F>(&self, context: Context, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let context = db::counted(self, context);
         let mut task = BackgroundTask { context: context.clone(), is_done: false };
         let future = async move {
             let outcome = AssertUnwindSafe(future).catch_unwind().await;
@@ -147,6 +213,7 @@ impl Telemetry {
     {
         let future = self.inner.background.tasks.track_future(future);
         match &self.inner.background.runtime {
+            #[expect(clippy::disallowed_methods, reason = "the future carries its context")]
             Some(runtime) => runtime.spawn(future),
             None => crate::context::spawn(future),
         }
@@ -201,8 +268,33 @@ impl Telemetry {
         self.inner.metrics.as_ref()?.scrape()
     }
 
+    pub(crate) fn exemplars(&self) -> &Exemplars {
+        &self.inner.exemplars
+    }
+
+    /// Makes metrics of the current runtime while the answer lives.
+    pub(crate) fn watch_runtime(&self) -> Option<RuntimeWatch> {
+        self.inner.runtimes.as_ref()?.watch_current()
+    }
+
+    /// The settings of databases, of which there is one from now on.
+    pub(crate) fn database_in_use(&self) -> config::Database {
+        self.inner.has_database.store(true, Ordering::Relaxed);
+        self.inner.database
+    }
+
+    /// How often is too often; 0 where nothing is to be counted.
+    pub(crate) fn repeated_query_threshold(&self) -> u32 {
+        let has_database = self.inner.has_database.load(Ordering::Relaxed);
+        if has_database { self.inner.database.repeated_query_threshold } else { 0 }
+    }
+
     pub(crate) fn propagation(&self) -> &Propagation {
         &self.inner.propagation
+    }
+
+    pub(crate) fn trusts_baggage(&self, path: &str) -> bool {
+        self.inner.baggage_trusted_paths.matches(path)
     }
 
     pub(crate) fn http(&self) -> &Http {
@@ -219,6 +311,10 @@ impl Telemetry {
     }
 }
 
+fn internal(name: &'static str) -> SpanBuilder {
+    SpanBuilder::from_name(name).with_kind(SpanKind::Internal)
+}
+
 /// Ends the span of a background task, whichever way the task went.
 struct BackgroundTask {
     context: Context,
@@ -233,9 +329,11 @@ impl BackgroundTask {
             let message = panic_message(&*panic);
             span.add_event("exception", Exception::from_text(PANIC, message).attributes());
             self.failed(PANIC, "the task panicked");
+            db::tell(&self.context);
             span.end();
             resume_unwind(panic);
         }
+        db::tell(&self.context);
         span.end();
     }
 
@@ -250,6 +348,7 @@ impl Drop for BackgroundTask {
     fn drop(&mut self) {
         if !self.is_done {
             self.failed("cancelled", "the task was dropped before its end");
+            db::tell(&self.context);
             self.context.span().end();
         }
     }

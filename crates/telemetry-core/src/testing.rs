@@ -22,6 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,14 +39,38 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
 use crate::client::Hosts;
-use crate::config::Http;
-use crate::names::SCOPE;
+use crate::config::{self, ExemplarFilter, Http, Propagator};
+use crate::exemplars::Exemplars;
+use crate::export::{self, Overflows, limit_span};
+use crate::names::{BAGGAGE_ATTRIBUTES, SCOPE};
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
-use crate::propagation::{Propagation, TraceContext};
-use crate::subscriber;
+use crate::propagation::{Deferring, Propagation};
+use crate::subscriber::{self, LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
 use crate::untraced::UnlessUntraced;
+
+/// What differs from test to test.
+struct Settings {
+    sampler: Sampler,
+    propagation: Propagation,
+    database: config::Database,
+    http: Http,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sampler: Sampler::AlwaysOn,
+            propagation: Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]),
+            database: config::Database::default(),
+            http: Http::default(),
+        }
+    }
+}
+
+/// As in production, by default.
+const CARDINALITY_LIMIT: usize = 2000;
 
 /// A [`Telemetry`] whose spans, logs and metrics stay in memory.
 pub struct TestTelemetry {
@@ -58,45 +83,61 @@ pub struct TestTelemetry {
 }
 
 impl TestTelemetry {
-    /// Everything sampled, `/health` and `/metrics` excluded.
+    /// Everything sampled, `/health` and `/metrics` excluded, W3C propagation, all callers' baggage trusted.
     pub fn new() -> Self {
         Self::with_sampler(Sampler::AlwaysOn)
     }
 
     /// With a sampler of one's own.
     pub fn with_sampler(sampler: Sampler) -> Self {
-        Self::build(sampler, Http::default())
+        Self::build(Settings { sampler, ..Settings::default() })
+    }
+
+    /// With propagation of one's own, and the sampler that is the default elsewhere: it goes by the caller.
+    /// Reserved baggage is believed under `/internal/`.
+    pub fn with_propagation(propagation: Propagation) -> Self {
+        let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+        Self::build(Settings { sampler, propagation, ..Settings::default() })
+    }
+
+    /// With a sampler and settings of databases of one's own.
+    pub fn with_database(sampler: Sampler, database: config::Database) -> Self {
+        Self::build(Settings { sampler, database, ..Settings::default() })
     }
 
     /// With settings of HTTP requests of one's own.
     pub fn with_http(http: Http) -> Self {
-        Self::build(Sampler::AlwaysOn, http)
+        Self::build(Settings { http, ..Settings::default() })
     }
 
-    fn build(sampler: Sampler, http: Http) -> Self {
+    fn build(settings: Settings) -> Self {
+        let Settings { sampler, propagation, database, http } = settings;
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
-            .with_sampler(UnlessUntraced(sampler))
-            .with_span_processor(BaggageAttributes)
+            .with_sampler(UnlessUntraced(Deferring(sampler)))
+            .with_span_processor(BaggageAttributes::new(BAGGAGE_ATTRIBUTES))
             .with_span_processor(Recorder(records.clone()))
             .build();
-        let reader = PullReader::default();
-        let meters = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        let reader = PullReader::new(Overflows::new(CARDINALITY_LIMIT));
+        let meters = export::limited(CARDINALITY_LIMIT).with_reader(reader.clone()).build();
         let loggers = SdkLoggerProvider::builder().with_log_processor(Recorder(records.clone())).build();
         let telemetry = Telemetry::from_parts(Inner {
             tracer: tracers.tracer(SCOPE),
             meter: meters.meter(SCOPE),
-            propagation: Propagation::new(vec![
-                Box::new(TraceContext::new()),
-                Box::new(opentelemetry_sdk::propagation::BaggagePropagator::new()),
-            ]),
+            propagation,
+            baggage_trusted_paths: PathPatterns::new(["/internal/*"]),
             excluded_paths: PathPatterns::new(["/health", "/metrics"]),
+            exemplars: Exemplars::new(ExemplarFilter::AlwaysOff),
             http,
             hosts: Hosts::default(),
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,
+            database,
+            has_database: AtomicBool::new(false),
             background: Background::on_current_runtime(),
+            runtimes: None,
+            _own_runtime: None,
         });
         Self { telemetry, records, loggers, reader, _meters: meters }
     }
@@ -104,9 +145,10 @@ impl TestTelemetry {
     /// Makes `tracing` spans and events of this thread go here while the guard lives.
     #[must_use]
     pub fn collect_tracing(&self) -> DefaultGuard {
+        let no_limit = RateLimit::new(0, Arc::default());
         let subscriber = tracing_subscriber::registry()
             .with(subscriber::spans(self.telemetry.tracer().clone()))
-            .with(subscriber::logs(&self.loggers, "trace"));
+            .with(subscriber::logs(LogRecords::new(&self.loggers), "trace", no_limit));
         tracing::subscriber::set_default(subscriber)
     }
 
@@ -370,7 +412,8 @@ struct Recorder(Arc<Records>);
 impl SpanProcessor for Recorder {
     fn on_start(&self, _span: &mut opentelemetry_sdk::trace::Span, _cx: &opentelemetry::Context) {}
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
+        limit_span(&mut span, None);
         self.0.spans().push(span);
     }
 

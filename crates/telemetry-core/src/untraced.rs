@@ -6,7 +6,7 @@
 
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, Tracer};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, SdkTracer, ShouldSample};
+use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, SdkTracer, ShouldSample};
 
 /// A context's mark, inherited by all below it.
 struct Untraced;
@@ -30,9 +30,9 @@ pub(crate) fn is_current_untraced() -> bool {
 
 /// The configured sampler, but for what is untraced: that is never sampled, whatever the sampler.
 #[derive(Debug, Clone)]
-pub(crate) struct UnlessUntraced(pub(crate) Sampler);
+pub(crate) struct UnlessUntraced<S>(pub(crate) S);
 
-impl ShouldSample for UnlessUntraced {
+impl<S: ShouldSample + Clone + 'static> ShouldSample for UnlessUntraced<S> {
     fn should_sample(
         &self,
         parent_context: Option<&Context>,

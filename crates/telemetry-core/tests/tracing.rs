@@ -1,5 +1,6 @@
 //! `tracing` in the application: its spans join the trace, its events are log records in it.
 
+use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use telemetry_core::testing::{TestTelemetry, span};
@@ -114,4 +115,88 @@ fn later_work_links_to_the_span_that_was_stored() {
     assert_eq!(link.span_context.span_id(), ask.span_context.span_id());
     assert_eq!(link.span_context.trace_id(), ask.span_context.trace_id());
     assert_ne!(recover.span_context.trace_id(), ask.span_context.trace_id());
+}
+
+#[test]
+fn a_record_has_its_events_fields_by_their_types_and_its_place_in_the_source() {
+    let telemetry = TestTelemetry::new();
+    let _tracing = telemetry.collect_tracing();
+    let _span = tracing::info_span!("order", customer.email = "ann@example.org").entered();
+    let line = line!() + 1;
+    tracing::warn!(
+        signed = -1_i64,
+        unsigned = 7_u64,
+        huge = u64::MAX,
+        wide = i128::from(i64::MIN),
+        wider = u128::MAX,
+        ratio = 0.5,
+        is_paid = true,
+        text = "text",
+        shown = %1.5,
+        debugged = ?Some(1),
+        "order {}",
+        "placed"
+    );
+    let [record] = telemetry.logs().try_into().expect("one record");
+    let attributes: Vec<(String, AnyValue)> =
+        record.attributes_iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
+    let expected = [
+        ("signed", AnyValue::Int(-1)),
+        ("unsigned", AnyValue::Int(7)),
+        ("huge", "18446744073709551615".into()),
+        ("wide", AnyValue::Int(i64::MIN)),
+        ("wider", "340282366920938463463374607431768211455".into()),
+        ("ratio", AnyValue::Double(0.5)),
+        ("is_paid", AnyValue::Boolean(true)),
+        ("text", "text".into()),
+        ("shown", "1.5".into()),
+        ("debugged", "Some(1)".into()),
+        ("code.file.path", file!().into()),
+        ("code.line.number", AnyValue::Int(line.into())),
+    ];
+    assert_eq!(attributes, expected.map(|(key, value)| (key.to_owned(), value)));
+    assert_eq!(record.body(), Some(&AnyValue::from("order placed")));
+    assert_eq!((record.severity_text(), record.severity_number()), (Some("WARN"), Some(Severity::Warn)));
+    assert_eq!(record.target().map(AsRef::as_ref), Some(module_path!()));
+    assert_eq!(record.event_name(), None, "nobody gave it a name");
+    assert!(record.timestamp().is_some() && record.timestamp() <= record.observed_timestamp());
+    // A record tells what its event names, and nothing of the span's fields.
+    assert!(!format!("{:?}", telemetry.logs()).contains("ann@example.org"));
+}
+
+#[test]
+fn an_event_that_has_a_name_keeps_it() {
+    let telemetry = TestTelemetry::new();
+    let _tracing = telemetry.collect_tracing();
+    tracing::info!(name: "order.placed", { order.id = "o-1" }, "placed");
+    assert_eq!(telemetry.logs()[0].event_name(), Some("order.placed"));
+}
+
+#[test]
+fn an_error_is_the_records_exception_and_quotes_nothing() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot store the order")]
+    struct StoreError(#[source] diesel::result::Error);
+    let telemetry = TestTelemetry::new();
+    let _tracing = telemetry.collect_tracing();
+    let quoting = diesel::result::Error::QueryBuilderError("'ann@example.org' is no number".into());
+    let error = StoreError(quoting);
+    let other = std::io::Error::other("disk full");
+    tracing::error!(
+        error = &error as &(dyn std::error::Error + 'static),
+        other = &other as &(dyn std::error::Error + 'static),
+        "failed"
+    );
+    let [record] = telemetry.logs().try_into().expect("one record");
+    let text = |key: &str| {
+        let value = record.attributes_iter().find(|(name, _)| name.as_str() == key).map(|(_, value)| value);
+        match value {
+            Some(AnyValue::String(text)) => text.as_str(),
+            other => panic!("{key}: {other:?}"),
+        }
+    };
+    assert_eq!(text("exception.message"), "cannot store the order");
+    assert!(text("exception.stacktrace").starts_with("cannot store the order\ncaused by: "));
+    assert_eq!(text("other"), "disk full");
+    telemetry.assert_absent("ann@example.org");
 }

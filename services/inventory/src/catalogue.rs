@@ -1,6 +1,7 @@
 //! Importing products, with its progress on a span.
 
-use telemetry_core::opentelemetry::KeyValue;
+use telemetry_core::opentelemetry::trace::TraceContextExt as _;
+use telemetry_core::opentelemetry::{Context, KeyValue};
 use telemetry_core::span;
 
 use crate::domain::{NewProduct, ProductId};
@@ -42,9 +43,11 @@ impl Catalogue {
         span::set_attribute("dataset.size", attribute(products.len()));
         span::add_event("Processing started", vec![]);
         let mut processed = 0;
+        // Progress is the dataset's, not the transaction's, whose span is current where it is made.
+        let dataset = Context::current();
         let progress = move |Chunk { index, size }| {
             processed += size;
-            span::add_event(
+            dataset.span().add_event(
                 "Chunk processed",
                 vec![
                     KeyValue::new("chunk.index", attribute(index)),

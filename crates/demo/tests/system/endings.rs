@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use demo::parts::Part;
+use futures_util::future::join_all;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::time::sleep;
 
-use crate::harness::{Backend, TestSystem, eventually, on_both_databases, run};
+use crate::harness::{Backend, GATEWAY_TIMEOUT, TestSystem, eventually, on_both_databases, run};
 
 on_both_databases! {
     a_service_that_is_terminated_under_load_fails_no_accepted_request_and_loses_no_span
@@ -19,7 +20,8 @@ on_both_databases! {
 async fn a_service_that_is_terminated_under_load_fails_no_accepted_request_and_loses_no_span(
     backend: Backend,
 ) {
-    let mut test = TestSystem::start(backend).await;
+    // Every trace is asked for at the end.
+    let mut test = TestSystem::start_with(backend, GATEWAY_TIMEOUT, &[("VIEWER_MAX_TRACES_MIB", "64")]).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut orderers = tokio::task::JoinSet::new();
     for _ in 0..8 {
@@ -66,22 +68,33 @@ async fn a_service_that_is_terminated_under_load_fails_no_accepted_request_and_l
 }
 
 #[test]
-fn an_idle_process_stays_under_40_mb() {
+fn an_idle_process_stays_under_40_mb_also_after_much_work() {
     run(async {
         let test = TestSystem::start(Backend::Sqlite).await;
-        for payment_method in ["card_ok", "card_declined", "card_ok"] {
-            test.shop.order(test.shop.in_stock(), payment_method).await.unwrap();
+        assert_small(&test);
+        let order = async |n: usize| {
+            let payment_method = if n.is_multiple_of(4) { "card_declined" } else { "card_ok" };
+            test.shop.order(test.shop.in_stock(), payment_method).await.unwrap()
+        };
+        for round in 0..40 {
+            join_all((0..10).map(|n| order(round + n))).await;
         }
-        for part in Part::ALL {
-            let process = test.system.process(part).unwrap();
-            let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-            let kilobytes: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
-            println!("{}: {kilobytes} kB resident", part.name());
-            assert!(kilobytes < 40 * 1024, "{} has {kilobytes} kB resident", part.name());
-        }
+        let last = order(1).await;
+        test.trace(&last).await;
+        assert_small(&test);
         test.system.stop().await.unwrap();
     });
+}
+
+fn assert_small(test: &TestSystem) {
+    for part in Part::ALL {
+        let process = test.system.process(part).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+        println!("{}: {kilobytes} kB resident", part.name());
+        assert!(kilobytes < 40 * 1024, "{} has {kilobytes} kB resident", part.name());
+    }
 }
 
 #[test]

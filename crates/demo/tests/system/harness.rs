@@ -59,6 +59,21 @@ pub(crate) struct TestSystem {
 impl TestSystem {
     /// A system for one test alone.
     pub(crate) async fn start(backend: Backend) -> Self {
+        Self::start_with(backend, GATEWAY_TIMEOUT, &[]).await
+    }
+
+    /// The same with another patience for the gateway, whose slowest answer is still later, and with more
+    /// variables.
+    pub(crate) async fn start_with(
+        backend: Backend,
+        gateway_timeout: Duration,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut all = vec![
+            ("GATEWAY_TIMEOUT_MS".to_owned(), gateway_timeout.as_millis().to_string()),
+            ("GATEWAY_SLOW_MS".to_owned(), (gateway_timeout * 4).as_millis().to_string()),
+        ];
+        all.extend(variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let data = tempfile::Builder::new().prefix("order-system-test-").tempdir().expect("a folder");
         let plan = Plan {
             program: PathBuf::from(env!("CARGO_BIN_EXE_demo")),
@@ -68,10 +83,7 @@ impl TestSystem {
                 Backend::Postgres => Some(make_databases()),
             },
             default_ports: false,
-            variables: vec![
-                ("GATEWAY_TIMEOUT_MS".to_owned(), GATEWAY_TIMEOUT.as_millis().to_string()),
-                ("GATEWAY_SLOW_MS".to_owned(), (GATEWAY_TIMEOUT * 4).as_millis().to_string()),
-            ],
+            variables: all,
         };
         let system = System::start(plan, |_| ()).await.expect("the system starts");
         let shop = Shop::open(&system).await.expect("the shop opens");

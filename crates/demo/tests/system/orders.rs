@@ -1,5 +1,7 @@
 //! One order, one trace: the good one and each failure, the whole tree by value.
 
+use std::time::Duration;
+
 use demo::parts::Part;
 use demo::shop::{Inside, Placed};
 use serde_json::json;
@@ -142,7 +144,8 @@ async fn an_inventory_that_is_down_fails_the_order_and_nothing_else(backend: Bac
 }
 
 async fn goods_are_given_back_when_the_inventory_is_there_again(backend: Backend) {
-    let mut test = TestSystem::start(backend).await;
+    // The inventory takes a moment to go down, and is gone before the gateway is given up.
+    let mut test = TestSystem::start_with(backend, Duration::from_secs(4), &[]).await;
     let shop = test.shop.clone();
     let product = shop.last_piece().clone();
     // The order gets its goods and then waits for the slow gateway; meanwhile the inventory goes down.

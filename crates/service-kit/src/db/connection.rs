@@ -5,17 +5,24 @@ use std::path::Path;
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ManageConnection, R2D2Connection as _};
 use diesel::{Connection as _, ConnectionError, PgConnection, SqliteConnection};
+use telemetry_core::db::TracedConnection;
 
 use super::DatabaseUrl;
+
+/// SQLite's connection. (The derive takes names alone, no type arguments.)
+type TracedSqlite = TracedConnection<SqliteConnection>;
+
+/// PostgreSQL's.
+type TracedPostgres = TracedConnection<PgConnection>;
 
 /// A connection to either database; [`crate::db::Connection`] to everyone else. (The derive brings
 /// diesel's own `Connection` into scope here.)
 #[derive(diesel::MultiConnection)]
 pub enum AnyConnection {
     /// To a file.
-    Sqlite(SqliteConnection),
+    Sqlite(TracedSqlite),
     /// To a server.
-    Postgres(PgConnection),
+    Postgres(TracedPostgres),
 }
 
 /// Readers never wait for the writer (WAL), whose commits survive a crash of the process and, but for
@@ -32,17 +39,28 @@ impl AnyConnection {
     pub fn open(url: &DatabaseUrl) -> Result<Self, ConnectionError> {
         match url {
             DatabaseUrl::Sqlite(file) => open_sqlite(file).map(Self::Sqlite),
-            DatabaseUrl::Postgres(url) => PgConnection::establish(url.as_str()).map(Self::Postgres),
+            DatabaseUrl::Postgres(url) => TracedPostgres::establish(url.as_str()).map(Self::Postgres),
         }
+    }
+
+    /// diesel's `transaction`, with the spans that `work` opens below the transaction's.
+    ///
+    /// # Errors
+    /// Those of `work`, and of the transaction itself.
+    pub fn transaction<T, E: From<diesel::result::Error>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        telemetry_core::db::transaction(self, work)
     }
 }
 
-fn open_sqlite(file: &Path) -> Result<SqliteConnection, ConnectionError> {
+fn open_sqlite(file: &Path) -> Result<TracedSqlite, ConnectionError> {
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| bad_file(file, &error))?;
     }
     let name = file.to_str().ok_or_else(|| bad_file(file, &"the path is not UTF-8"))?;
-    let mut connection = SqliteConnection::establish(name).map_err(|error| bad_file(file, &error))?;
+    let mut connection = TracedSqlite::establish(name).map_err(|error| bad_file(file, &error))?;
     connection.batch_execute(SQLITE_SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }

@@ -49,7 +49,10 @@ struct Configuration<S: Service> {
 }
 
 /// Everything is read before anything is started, so that one message tells every mistake.
-fn read<S: Service>(mut env: Env) -> Result<Configuration<S>, ConfigError> {
+fn read<S: Service>(env: Env) -> Result<Configuration<S>, ConfigError> {
+    // These paths take no caller without a service's token, so the tenant is the one that a service of ours
+    // has found out. On all others anybody may call, and claim to be anybody's.
+    let mut env = env.with_defaults([("BAGGAGE_TRUSTED_URLS", "/internal/*")]);
     let telemetry = telemetry_core::Config::read(S::NAME, S::VERSION, &mut env);
     let settings = Settings::read(&mut env);
     let summary = env.settings()[telemetry.settings().len()..].to_vec();

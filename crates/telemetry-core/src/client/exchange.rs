@@ -11,6 +11,7 @@ use reqwest::{Request, Response};
 
 use super::{ClientTelemetry, UrlTemplate};
 use crate::names::{OTHER_METHOD, http_span_name};
+use crate::propagation;
 use crate::redact::{self, cut};
 use crate::span::Exception;
 use crate::untraced::is_untraced;
@@ -80,6 +81,9 @@ impl<'a> Exchange<'a> {
             of_span.push(KeyValue::new("http.method", method));
             of_span.push(KeyValue::new("http.url", full.clone()));
         }
+        if let Some(peer) = client.peer_name {
+            of_span.push(KeyValue::new(attribute::SERVICE_PEER_NAME, peer));
+        }
         of_span.push(KeyValue::new(attribute::URL_FULL, full));
         of_span.extend(template_attribute);
         if resends > 0 {
@@ -92,7 +96,8 @@ impl<'a> Exchange<'a> {
         let name = http_span_name(method, template.map(|UrlTemplate(template)| template));
         let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_attributes(of_span);
         let context = Context::map_current(|parent| {
-            parent.with_span(client.telemetry.tracer().build_with_context(builder, parent))
+            let parent = propagation::begun_here(parent);
+            parent.with_span(client.telemetry.tracer().build_with_context(builder, &parent))
         });
         let span = context.span();
         if span.is_recording() {

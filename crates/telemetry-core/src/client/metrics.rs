@@ -3,13 +3,15 @@
 //! Not there are `http.client.open_connections` and `http.client.connection.duration`: reqwest does not tell when a
 //! connection of its pool is opened and closed.
 
-use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{Histogram, UpDownCounter};
 use opentelemetry_semantic_conventions::metric;
 
+use crate::Telemetry;
+use crate::exemplars::TracedHistogram;
 use crate::names::{BODY_SIZE_BUCKETS, DURATION_BUCKETS, OLD_DURATION_BUCKETS};
 
 pub(super) struct Metrics {
-    pub(super) duration: Histogram<f64>,
+    pub(super) duration: TracedHistogram,
     pub(super) active: UpDownCounter<i64>,
     pub(super) request_size: Histogram<u64>,
     pub(super) response_size: Histogram<u64>,
@@ -18,7 +20,8 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new(meter: &Meter, old_names_too: bool) -> Self {
+    pub(super) fn new(telemetry: &Telemetry) -> Self {
+        let meter = telemetry.meter();
         let size = |name, description| {
             let histogram = meter.u64_histogram(name).with_unit("By").with_description(description);
             histogram.with_boundaries(BODY_SIZE_BUCKETS.to_vec()).build()
@@ -27,13 +30,10 @@ impl Metrics {
             let histogram = meter.f64_histogram(name).with_unit(unit).with_description(description);
             histogram.with_boundaries(buckets.to_vec()).build()
         };
+        let name = metric::HTTP_CLIENT_REQUEST_DURATION;
+        let stable = duration(name, "s", "Duration of HTTP client requests.", DURATION_BUCKETS);
         Self {
-            duration: duration(
-                metric::HTTP_CLIENT_REQUEST_DURATION,
-                "s",
-                "Duration of HTTP client requests.",
-                DURATION_BUCKETS,
-            ),
+            duration: telemetry.exemplars().of(stable, name, &DURATION_BUCKETS),
             active: meter
                 .i64_up_down_counter(metric::HTTP_CLIENT_ACTIVE_REQUESTS)
                 .with_unit("{request}")
@@ -44,7 +44,7 @@ impl Metrics {
                 metric::HTTP_CLIENT_RESPONSE_BODY_SIZE,
                 "Size of HTTP client response bodies.",
             ),
-            old_duration: old_names_too.then(|| {
+            old_duration: telemetry.http().old_names_too.then(|| {
                 duration(
                     "http.client.duration",
                     "ms",

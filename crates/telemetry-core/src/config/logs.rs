@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Batch, Env, Exporter, Otlp, Signal};
+use super::{AttributeLimits, Batch, Env, Exporter, Otlp, Signal};
 
 /// What is done with log records.
 #[derive(Debug, Clone)]
@@ -18,6 +18,13 @@ pub struct Logs {
     pub filter: String,
     /// `LOG_FORMAT`: how records are printed; by default `text` in development and `json` elsewhere.
     pub format: LogFormat,
+    /// `LOG_RATE_LIMIT`, default 1000: how many lines a second one place in the code may log, printed and exported
+    /// alike; 0 for no limit. What is beyond is counted, and told once a second. A thousand is half of the queue for
+    /// exports, so that a loop that logs cannot drive everybody else's lines out of it.
+    pub rate_limit: u32,
+    /// `OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT` and `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else those of
+    /// `OTEL_ATTRIBUTE_*`: the limits of exported records. Printed lines are whole.
+    pub limits: AttributeLimits,
     /// `OTEL_BLRP_*`.
     pub batch: Batch,
     /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_LOGS_*`.
@@ -25,12 +32,18 @@ pub struct Logs {
 }
 
 impl Logs {
-    pub(super) fn read(development: bool, general: &Otlp, env: &mut Env) -> Self {
+    pub(super) fn read(development: bool, general: &Otlp, limits: AttributeLimits, env: &mut Env) -> Self {
         let format = if development { LogFormat::Text } else { LogFormat::Json };
         Self {
             exporters: Exporter::read(Signal::Logs, development, env),
             filter: read_filter(env),
             format: env.setting("LOG_FORMAT", format, "text or json"),
+            rate_limit: env.setting(
+                "LOG_RATE_LIMIT",
+                1000,
+                "lines a second, a whole number (0 for no limit)",
+            ),
+            limits: limits.read("OTEL_LOGRECORD", env),
             batch: Batch::read("OTEL_BLRP", Duration::from_secs(1), env),
             otlp: general.for_signal(Signal::Logs, env),
         }

@@ -1,5 +1,7 @@
 //! Metrics: how often, and in which form.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
@@ -19,6 +21,18 @@ pub struct Metrics {
     pub export_timeout: Duration,
     /// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`: `cumulative` (default), `delta` or `lowmemory`.
     pub temporality: Temporality,
+    /// `OTEL_METRICS_EXEMPLAR_FILTER`: `trace_based` (default), `always_on` or `always_off`. Exemplars go with OTLP, of
+    /// `http.server.request.duration`, `http.client.request.duration` and `db.client.operation.duration`: for each
+    /// export, instrument and bucket one of what went well and one of what did not.
+    pub exemplars: ExemplarFilter,
+    /// `METRICS_CARDINALITY_LIMIT`, default 2000: how many series an instrument may have. Measurements of further
+    /// ones are summed up in one series with the attribute `otel.metric.overflow` (specification, "Cardinality
+    /// limits"), which is told once per instrument, in the log and in
+    /// [`ExportHealth`](crate::export::ExportHealth).
+    pub cardinality_limit: usize,
+    /// `OTEL_INSTRUMENTATION_RUNTIME_METRICS_ENABLED`, default `true`: whether there are metrics of the process (`process.*`, on Linux) and of the
+    /// asynchronous runtimes (`tokio.*`). The console does not show them: they never rest.
+    pub runtime: bool,
     /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_METRICS_*`.
     pub otlp: Otlp,
 }
@@ -30,9 +44,66 @@ impl Metrics {
             interval: env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(5)),
             export_timeout: env.timeout("OTEL_METRIC_EXPORT_TIMEOUT", Duration::from_secs(30)),
             temporality: read_temporality(env),
+            exemplars: env.setting(
+                "OTEL_METRICS_EXEMPLAR_FILTER",
+                ExemplarFilter::TraceBased,
+                "trace_based, always_on or always_off",
+            ),
+            cardinality_limit: read_cardinality_limit(env),
+            runtime: env.recorded(
+                "OTEL_INSTRUMENTATION_RUNTIME_METRICS_ENABLED",
+                true,
+                "true or false",
+                |text| text.to_ascii_lowercase().parse().ok(),
+                bool::to_string,
+            ),
             otlp: general.for_signal(Signal::Metrics, env),
         }
     }
+}
+
+/// Which measurements may become exemplars (specification, "ExemplarFilter").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExemplarFilter {
+    /// Those inside a sampled span.
+    TraceBased,
+    /// All.
+    AlwaysOn,
+    /// None.
+    AlwaysOff,
+}
+
+impl FromStr for ExemplarFilter {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "trace_based" => Ok(Self::TraceBased),
+            "always_on" => Ok(Self::AlwaysOn),
+            "always_off" => Ok(Self::AlwaysOff),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for ExemplarFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TraceBased => "trace_based",
+            Self::AlwaysOn => "always_on",
+            Self::AlwaysOff => "always_off",
+        })
+    }
+}
+
+/// The SDK makes room for all series of an instrument at once, so the limit has one too.
+const HIGHEST_CARDINALITY_LIMIT: usize = 1_000_000;
+
+fn read_cardinality_limit(env: &mut Env) -> usize {
+    let parse =
+        |text: &str| text.parse().ok().filter(|limit| (1..=HIGHEST_CARDINALITY_LIMIT).contains(limit));
+    let expected = "series of an instrument, 1 to 1000000";
+    env.recorded("METRICS_CARDINALITY_LIMIT", 2000, expected, parse, usize::to_string)
 }
 
 fn read_temporality(env: &mut Env) -> Temporality {

@@ -51,12 +51,18 @@ fn without_variables_every_setting_has_its_documented_default() {
         export_timeout: Duration::from_secs(30),
     };
     assert_eq!(traces.batch, batch(5000));
+    assert_eq!(traces.attribute_value_length, None);
+    assert_eq!(config.logs.limits, AttributeLimits { count: 128, value_length: None });
+    assert_eq!(config.logs.rate_limit, 1000);
 
     let metrics = &config.metrics;
     assert_eq!(metrics.exporters, [Exporter::Console]);
     assert_eq!(metrics.interval, Duration::from_secs(5));
     assert_eq!(metrics.export_timeout, Duration::from_secs(30));
     assert_eq!(metrics.temporality, Temporality::Cumulative);
+    assert_eq!(metrics.exemplars, ExemplarFilter::TraceBased);
+    assert_eq!(metrics.cardinality_limit, 2000);
+    assert!(metrics.runtime);
 
     let logs = &config.logs;
     assert_eq!(logs.exporters, [Exporter::Console]);
@@ -301,6 +307,30 @@ fn attribute_limits_fall_back_to_the_general_one() {
 }
 
 #[test]
+fn value_lengths_and_counts_have_a_limit_for_all_and_one_for_each() {
+    let all = [("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10"), ("OTEL_ATTRIBUTE_COUNT_LIMIT", "20")];
+    let each = [
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1"),
+        ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3"),
+        ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "4"),
+    ];
+    let limits = |variables: &[(&str, &str)]| {
+        let Config { traces, logs, .. } = read(variables);
+        let spans = AttributeLimits {
+            count: traces.limits.max_attributes_per_span,
+            value_length: traces.attribute_value_length,
+        };
+        (spans, logs.limits)
+    };
+    let limit = |count, value_length| AttributeLimits { count, value_length };
+    assert_eq!(limits(&all), (limit(20, Some(10)), limit(20, Some(10))));
+    assert_eq!(limits(&each), (limit(3, Some(1)), limit(4, Some(0))));
+    assert_eq!(limits(&[&all[..], &each].concat()), (limit(3, Some(1)), limit(4, Some(0))));
+    assert_eq!(limits(&[&all[..1], &each[2..3]].concat()), (limit(3, Some(10)), limit(128, Some(10))));
+}
+
+#[test]
 fn batches_and_intervals_are_set_in_milliseconds() {
     let config = read(&[
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
@@ -334,6 +364,24 @@ fn propagators_and_exclusions_are_lists() {
         read(&[("OTEL_PROPAGATORS", "none"), ("OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS", "none")]);
     assert_eq!(config.propagators, []);
     assert!(config.excluded_urls.is_empty());
+
+    let all = "tracecontext,baggage,b3,b3multi,jaeger,xray";
+    let config = read(&[("OTEL_PROPAGATORS", "tracecontext, baggage,B3,b3,b3multi,jaeger,xray")]);
+    assert_eq!(config.propagators.len(), 6);
+    assert!(config.summary().contains(&format!("OTEL_PROPAGATORS = {all} (environment)")));
+}
+
+#[test]
+fn callers_set_no_tenants_unless_they_are_trusted() {
+    let config = read(&[]);
+    assert_eq!(config.baggage_attributes, ["tenant.id", "tenant.name"]);
+    assert!(config.baggage_trusted_urls.is_empty());
+
+    let config =
+        read(&[("BAGGAGE_ATTRIBUTES", "tenant.id, app.tier"), ("BAGGAGE_TRUSTED_URLS", "/internal/*")]);
+    assert_eq!(config.baggage_attributes, ["tenant.id", "app.tier"]);
+    assert_eq!(config.baggage_trusted_urls, ["/internal/*"]);
+    assert!(read(&[("BAGGAGE_ATTRIBUTES", "none")]).baggage_attributes.is_empty());
 }
 
 #[test]
@@ -359,10 +407,17 @@ fn a_wrong_value_is_told_with_what_would_be_right() {
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many", "a whole number"),
         (
             "OTEL_PROPAGATORS",
-            "b3",
-            "tracecontext, baggage, both, or none (b3, b3multi, jaeger and xray are not supported yet)",
+            "ottrace",
+            "a list of tracecontext, baggage, b3, b3multi, jaeger and xray, or none",
         ),
         ("OTEL_RESOURCE_ATTRIBUTES", "service.name", "key=value pairs separated by commas, percent-encoded"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1", "a whole number"),
+        ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "few", "a whole number"),
+        ("METRICS_CARDINALITY_LIMIT", "0", "series of an instrument, 1 to 1000000"),
+        ("METRICS_CARDINALITY_LIMIT", "1000001", "series of an instrument, 1 to 1000000"),
+        ("OTEL_INSTRUMENTATION_RUNTIME_METRICS_ENABLED", "on", "true or false"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "all", "trace_based, always_on or always_off"),
+        ("LOG_RATE_LIMIT", "-1", "lines a second, a whole number (0 for no limit)"),
         ("RUST_LOG", "info,=[", "directives such as info or warn,order_service=debug"),
         ("LOG_FORMAT", "xml", "text or json"),
         (

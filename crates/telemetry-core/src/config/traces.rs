@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 
-use super::{Batch, Env, Exporter, Otlp, Signal};
+use super::{AttributeLimits, Batch, Env, Exporter, Otlp, Signal};
 
 /// What is done with spans.
 #[derive(Debug, Clone)]
@@ -19,6 +19,9 @@ pub struct Traces {
     /// `OTEL_{SPAN,EVENT,LINK}_ATTRIBUTE_COUNT_LIMIT` and `OTEL_SPAN_{EVENT,LINK}_COUNT_LIMIT`, default 128 each;
     /// `OTEL_ATTRIBUTE_COUNT_LIMIT` changes that default for attributes.
     pub limits: SpanLimits,
+    /// `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, no limit by default: the
+    /// most characters of a text among the attributes of a span, its events and its links. What is longer is cut.
+    pub attribute_value_length: Option<usize>,
     /// `OTEL_BSP_*`.
     pub batch: Batch,
     /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_TRACES_*`.
@@ -26,11 +29,15 @@ pub struct Traces {
 }
 
 impl Traces {
-    pub(super) fn read(development: bool, general: &Otlp, env: &mut Env) -> Self {
+    pub(super) fn read(development: bool, general: &Otlp, limits: AttributeLimits, env: &mut Env) -> Self {
+        let exporters = Exporter::read(Signal::Traces, development, env);
+        let sampler = read_sampler(env);
+        let attributes = limits.read("OTEL_SPAN", env);
         Self {
-            exporters: Exporter::read(Signal::Traces, development, env),
-            sampler: read_sampler(env),
-            limits: read_limits(env),
+            exporters,
+            sampler,
+            limits: read_limits(limits.count, attributes.count, env),
+            attribute_value_length: attributes.value_length,
             batch: Batch::read("OTEL_BSP", Duration::from_secs(5), env),
             otlp: general.for_signal(Signal::Traces, env),
         }
@@ -72,11 +79,10 @@ fn read_ratio(env: &mut Env) -> f64 {
     env.recorded("OTEL_TRACES_SAMPLER_ARG", 1.0, "a ratio from 0 to 1", parse, f64::to_string)
 }
 
-fn read_limits(env: &mut Env) -> SpanLimits {
+fn read_limits(attributes: u32, max_attributes_per_span: u32, env: &mut Env) -> SpanLimits {
     const EXPECTED: &str = "a whole number";
-    let attributes = env.setting("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, EXPECTED);
     SpanLimits {
-        max_attributes_per_span: env.setting("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributes, EXPECTED),
+        max_attributes_per_span,
         max_events_per_span: env.setting("OTEL_SPAN_EVENT_COUNT_LIMIT", 128, EXPECTED),
         max_links_per_span: env.setting("OTEL_SPAN_LINK_COUNT_LIMIT", 128, EXPECTED),
         max_attributes_per_event: env.setting("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", attributes, EXPECTED),
@@ -91,6 +97,14 @@ pub enum Propagator {
     TraceContext,
     /// W3C `baggage`.
     Baggage,
+    /// Zipkin's B3 in one header.
+    B3,
+    /// Zipkin's B3 in several headers.
+    B3Multi,
+    /// Jaeger's `uber-trace-id`.
+    Jaeger,
+    /// AWS X-Ray's `X-Amzn-Trace-Id`.
+    XRay,
 }
 
 impl FromStr for Propagator {
@@ -100,6 +114,10 @@ impl FromStr for Propagator {
         match text.to_ascii_lowercase().as_str() {
             "tracecontext" => Ok(Self::TraceContext),
             "baggage" => Ok(Self::Baggage),
+            "b3" => Ok(Self::B3),
+            "b3multi" => Ok(Self::B3Multi),
+            "jaeger" => Ok(Self::Jaeger),
+            "xray" => Ok(Self::XRay),
             _ => Err(()),
         }
     }
@@ -110,12 +128,15 @@ impl fmt::Display for Propagator {
         f.write_str(match self {
             Self::TraceContext => "tracecontext",
             Self::Baggage => "baggage",
+            Self::B3 => "b3",
+            Self::B3Multi => "b3multi",
+            Self::Jaeger => "jaeger",
+            Self::XRay => "xray",
         })
     }
 }
 
 pub(super) fn read_propagators(env: &mut Env) -> Vec<Propagator> {
-    const EXPECTED: &str =
-        "tracecontext, baggage, both, or none (b3, b3multi, jaeger and xray are not supported yet)";
+    const EXPECTED: &str = "a list of tracecontext, baggage, b3, b3multi, jaeger and xray, or none";
     env.list("OTEL_PROPAGATORS", vec![Propagator::TraceContext, Propagator::Baggage], EXPECTED)
 }

@@ -37,10 +37,13 @@ impl Failure {
         let (error_type, description) = match error {
             Error::NotFound => return None,
             Error::DatabaseError(kind, information) => {
-                let error_type = kind_name(*kind);
+                let (error_type, status_code) = match kind {
+                    DatabaseErrorKind::Unknown => known_message(information.message(), system),
+                    kind => (kind_name(*kind), status_code(*kind, system)),
+                };
                 return Some(Self {
                     error_type,
-                    status_code: status_code(*kind, system),
+                    status_code,
                     description: describe(error_type, information.as_ref()),
                 });
             }
@@ -113,6 +116,57 @@ fn status_code(kind: DatabaseErrorKind, system: System) -> Option<&'static str> 
     }
 }
 
+/// What the databases' own fixed words stand for, where diesel knows no kind of the error: only messages
+/// that are compared whole, or up to a name, are here, and nothing of them goes on. (A PostgreSQL that
+/// speaks another language is not understood.)
+fn known_message(message: &str, system: System) -> (&'static str, Option<&'static str>) {
+    let known = match system {
+        System::Sqlite => SQLITE_MESSAGES.as_slice(),
+        System::Postgresql => POSTGRESQL_MESSAGES.as_slice(),
+        System::Mysql => &[],
+    };
+    let is_it = |text: &str| match text.strip_suffix('*') {
+        Some(beginning) => message.starts_with(beginning),
+        None => message == text,
+    };
+    let found = known.iter().find(|(text, ..)| is_it(text));
+    found.map_or(("database_error", None), |(_, error_type, code)| (error_type, Some(code)))
+}
+
+/// Message (`*` stands for a name at its end), `error.type`, primary result code: `sqlite3ErrStr` in
+/// SQLite's main.c, and the errors of its parser.
+const SQLITE_MESSAGES: [(&str, &str, &str); 13] = [
+    ("database is locked", "lock_not_available", "5"),
+    ("database table is locked*", "lock_not_available", "6"),
+    ("out of memory", "out_of_memory", "7"),
+    ("attempt to write a readonly database", "read_only_sql_transaction", "8"),
+    ("interrupted", "query_canceled", "9"),
+    ("disk I/O error", "io_error", "10"),
+    ("database disk image is malformed", "data_corrupted", "11"),
+    ("database or disk is full", "disk_full", "13"),
+    ("unable to open database file*", "undefined_file", "14"),
+    ("string or blob too big", "program_limit_exceeded", "18"),
+    ("file is not a database", "data_corrupted", "26"),
+    ("no such table: *", "undefined_table", "1"),
+    ("no such column: *", "undefined_column", "1"),
+];
+
+/// Message, the condition's name, SQLSTATE: "PostgreSQL Error Codes", as an English server says them.
+const POSTGRESQL_MESSAGES: [(&str, &str, &str); 8] = [
+    ("deadlock detected", "deadlock_detected", "40P01"),
+    ("canceling statement due to statement timeout", "query_canceled", "57014"),
+    ("canceling statement due to user request", "query_canceled", "57014"),
+    ("canceling statement due to lock timeout", "lock_not_available", "55P03"),
+    ("could not obtain lock on *", "lock_not_available", "55P03"),
+    ("division by zero", "division_by_zero", "22012"),
+    (
+        "current transaction is aborted, commands ignored until end of transaction block",
+        "in_failed_sql_transaction",
+        "25P02",
+    ),
+    ("permission denied for *", "insufficient_privilege", "42501"),
+];
+
 /// `unique violation: constraint users_email_key, table users`: names of the schema, no values.
 fn describe(error_type: &str, information: &dyn DatabaseErrorInformation) -> String {
     let mut description = error_type.replace('_', " ");
@@ -182,6 +236,28 @@ mod tests {
         assert_eq!(code(DatabaseErrorKind::UniqueViolation, System::Sqlite), Some("19"));
         assert_eq!(code(DatabaseErrorKind::NotNullViolation, System::Sqlite), Some("1299"));
         assert_eq!(code(DatabaseErrorKind::UniqueViolation, System::Mysql), None);
+    }
+
+    #[test]
+    fn fixed_words_of_a_database_stand_for_their_code_and_nothing_of_them_goes_on() {
+        let of = |message: &str, system| {
+            let error = Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()));
+            let failure = Failure::of(&error, system).unwrap();
+            assert!(!failure.description.contains("canary"));
+            (failure.error_type, failure.status_code)
+        };
+        let table = [
+            ("database is locked", System::Sqlite, ("lock_not_available", Some("5"))),
+            ("no such table: canary", System::Sqlite, ("undefined_table", Some("1"))),
+            ("deadlock detected", System::Postgresql, ("deadlock_detected", Some("40P01"))),
+            ("deadlock detected", System::Sqlite, ("database_error", None)),
+            ("deadlock detected: canary", System::Postgresql, ("database_error", None)),
+            ("Verklemmung entdeckt", System::Postgresql, ("database_error", None)),
+            ("canary", System::Mysql, ("database_error", None)),
+        ];
+        for (message, system, expected) in table {
+            assert_eq!(of(message, system), expected, "{message}");
+        }
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! diesel's events become spans and metrics.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use diesel::connection::{Connection, DebugQuery, Instrumentation, InstrumentationEvent};
-use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, Tracer};
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use super::database::{Database, System};
 use super::failure::Failure;
 use super::metrics::OperationMetrics;
+use super::notes::{Finished, Notes};
 use super::query::{Queries, Query};
+use super::repetition;
 use super::transaction::{Control, Transactions};
 use crate::Telemetry;
 use crate::untraced::is_current_untraced;
@@ -22,9 +24,10 @@ const NESTED_QUERIES: usize = 4;
 /// What the connections of one database share.
 pub(super) struct Shared {
     is_enabled: bool,
+    pub(super) are_comments_on: bool,
     tracer: SdkTracer,
-    metrics: OperationMetrics,
-    system: System,
+    pub(super) metrics: OperationMetrics,
+    pub(super) system: System,
     attributes: Arc<[KeyValue]>,
 }
 
@@ -32,8 +35,9 @@ impl Shared {
     pub(super) fn new(telemetry: &Telemetry, database: &Database) -> Self {
         Self {
             is_enabled: telemetry.is_enabled(),
+            are_comments_on: telemetry.database_in_use().sqlcommenter,
             tracer: telemetry.tracer().clone(),
-            metrics: OperationMetrics::new(telemetry.meter()),
+            metrics: OperationMetrics::new(telemetry),
             system: database.system(),
             attributes: database.attributes().into(),
         }
@@ -43,6 +47,7 @@ impl Shared {
 /// One connection's instrumentation.
 pub(super) struct ConnectionTelemetry {
     shared: Arc<Shared>,
+    notes: Arc<Notes>,
     queries: Queries,
     running: Vec<Running>,
     transactions: Transactions,
@@ -68,6 +73,7 @@ impl ConnectionTelemetry {
         }
         connection.set_instrumentation(Self {
             shared: shared.clone(),
+            notes: Arc::new(Notes::new(shared.clone())),
             queries: Queries::new(shared.system, shared.attributes.clone()),
             running: Vec::new(),
             transactions: Transactions::default(),
@@ -80,6 +86,16 @@ impl ConnectionTelemetry {
         while let Some(running) = self.running.pop() {
             self.finish(running, Some(Failure::unfinished()));
         }
+        self.notes.clear();
+    }
+
+    pub(super) fn notes(&self) -> &Arc<Notes> {
+        &self.notes
+    }
+
+    /// The context of the transaction that has just begun.
+    pub(super) fn transaction_context(&self) -> Option<Context> {
+        if is_current_untraced() { None } else { self.transactions.innermost() }
     }
 
     fn announce(&mut self, control: Control) {
@@ -94,12 +110,23 @@ impl ConnectionTelemetry {
         if self.running.len() == NESTED_QUERIES {
             self.settle();
         }
+        let is_outermost = self.running.is_empty();
+        if is_outermost {
+            self.notes.clear();
+        }
         let control = self.control.take();
         let (query, span) = if is_current_untraced() {
             (None, None)
         } else {
             let query = self.queries.look_up(query);
             let span = control.is_none().then(|| self.start_span(&query));
+            if let Some(span) = &span {
+                repetition::count(&query);
+                let span = span.span_context();
+                if self.shared.are_comments_on && is_outermost && query.takes_comment && span.is_sampled() {
+                    self.notes.comment_on(span);
+                }
+            }
             (Some(query), span)
         };
         self.running.push(Running { started: Instant::now(), control, query, span });
@@ -134,9 +161,12 @@ impl ConnectionTelemetry {
         if self.running.len() < 2 || is_quiet {
             return self.running.pop();
         }
+        // The text that we remember has no comment.
+        let comment = self.notes.take_comment();
         let finished = self.queries.look_up(query);
+        self.notes.put_comment(comment);
         let is_it = |running: &Running| {
-            running.query.as_ref().is_some_and(|query| query.span_attributes == finished.span_attributes)
+            running.query.as_ref().is_some_and(|query| query.is_same_statement(&finished))
         };
         let at = self.running.iter().rposition(is_it)?;
         while self.running.len() > at + 1 {
@@ -148,19 +178,15 @@ impl ConnectionTelemetry {
     }
 
     fn finish(&mut self, running: Running, failure: Option<Failure>) {
-        let failure = failure.as_ref();
-        if let Some(query) = &running.query {
-            self.shared.metrics.record(query, failure, running.started.elapsed());
+        let Running { started, control, query, span } = running;
+        let finished = Finished { query, span, duration: started.elapsed(), ended: SystemTime::now() };
+        if failure.is_none() && self.running.is_empty() {
+            self.notes.finish(finished);
+        } else {
+            finished.end(&self.shared, failure.as_ref(), None);
         }
-        if let Some(mut span) = running.span {
-            if let Some(failure) = failure {
-                span.set_attributes(failure.attributes());
-                span.set_status(Status::error(failure.description.clone()));
-            }
-            span.end();
-        }
-        if let Some(control) = running.control {
-            self.transactions.finish(control, failure);
+        if let Some(control) = control {
+            self.transactions.finish(control, failure.as_ref());
         }
     }
 }

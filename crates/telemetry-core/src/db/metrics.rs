@@ -11,6 +11,8 @@ use opentelemetry_semantic_conventions::metric::{
 
 use super::failure::Failure;
 use super::query::Query;
+use crate::Telemetry;
+use crate::exemplars::TracedHistogram;
 
 /// Seconds, from the conventions' text of `db.client.operation.duration`. They give none for a
 /// pool's times, which are of the same order.
@@ -19,14 +21,14 @@ const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 /// `db.client.operation.duration`.
 #[derive(Clone)]
 pub(super) struct OperationMetrics {
-    duration: Histogram<f64>,
+    duration: TracedHistogram,
 }
 
 impl OperationMetrics {
-    pub(super) fn new(meter: &Meter) -> Self {
-        let duration =
-            seconds(meter, DB_CLIENT_OPERATION_DURATION, "Duration of database client operations.");
-        Self { duration }
+    pub(super) fn new(telemetry: &Telemetry) -> Self {
+        let description = "Duration of database client operations.";
+        let duration = seconds(telemetry.meter(), DB_CLIENT_OPERATION_DURATION, description);
+        Self { duration: telemetry.exemplars().of(duration, DB_CLIENT_OPERATION_DURATION, &BUCKETS) }
     }
 
     pub(super) fn record(&self, query: &Query, failure: Option<&Failure>, duration: Duration) {

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use diesel::connection::DebugQuery;
 use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::{
-    DB_COLLECTION_NAME, DB_OPERATION_NAME, DB_QUERY_SUMMARY, DB_QUERY_TEXT,
+    DB_COLLECTION_NAME, DB_OPERATION_NAME, DB_QUERY_SUMMARY, DB_QUERY_TEXT, DB_STORED_PROCEDURE_NAME,
 };
 
 use super::database::System;
@@ -30,6 +31,11 @@ pub(super) struct Query {
     pub(super) name: String,
     pub(super) span_attributes: Vec<KeyValue>,
     pub(super) metric_attributes: Vec<KeyValue>,
+    /// Whether a comment may be added: one that has a comment already is left alone (sqlcommenter's
+    /// specification, "Existing comments"), and one that was not read whole may have.
+    pub(super) takes_comment: bool,
+    /// Stands for the sanitised text.
+    statement: u64,
 }
 
 /// The statements that a connection has seen.
@@ -55,7 +61,7 @@ impl Queries {
         if let Some(known) = self.known.get(self.raw.as_str()) {
             return known.clone();
         }
-        let query = Arc::new(Query::new(Statement::parse(&self.raw, self.system), self.system, &self.common));
+        let query = Arc::new(Query::new(&self.raw, self.system, &self.common));
         if self.raw.len() <= REMEMBERED_LENGTH {
             if self.known.len() == REMEMBERED {
                 self.known.clear();
@@ -69,8 +75,11 @@ impl Queries {
 }
 
 impl Query {
-    fn new(statement: Statement, system: System, common: &[KeyValue]) -> Self {
-        let Statement { text, summary, operation, collection } = statement;
+    fn new(raw: &str, system: System, common: &[KeyValue]) -> Self {
+        let Statement { text, summary, operation, collection, procedure } = Statement::parse(raw, system);
+        let has_comment = raw.contains("--") || raw.contains("/*") || raw.contains('#');
+        let mut hasher = DefaultHasher::new();
+        (&summary, &text).hash(&mut hasher);
         let mut metric_attributes = common.to_vec();
         let mut add = |key: &'static str, value: Option<String>| {
             // Shared, so that a span takes a pointer and not a copy.
@@ -78,13 +87,25 @@ impl Query {
         };
         add(DB_OPERATION_NAME, operation);
         add(DB_COLLECTION_NAME, collection);
+        add(DB_STORED_PROCEDURE_NAME, procedure);
         add(DB_QUERY_SUMMARY, Some(summary.clone()).filter(|summary| !summary.is_empty()));
         let mut span_attributes = metric_attributes.clone();
         if !text.is_empty() {
             span_attributes.push(KeyValue::new(DB_QUERY_TEXT, Arc::<str>::from(text)));
         }
         let name = if summary.is_empty() { system.name().to_owned() } else { summary };
-        Self { name, span_attributes, metric_attributes }
+        Self {
+            name,
+            span_attributes,
+            metric_attributes,
+            takes_comment: !has_comment && raw.len() < READ_LIMIT - 4,
+            statement: hasher.finish(),
+        }
+    }
+
+    /// Whether both say the same, be they of one connection or of two.
+    pub(super) fn is_same_statement(&self, other: &Self) -> bool {
+        self.statement == other.statement
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Statement {
     pub(super) operation: Option<String>,
     /// The table, where the text names only one.
     pub(super) collection: Option<String>,
+    /// The stored procedure, where the text is a single `CALL`.
+    pub(super) procedure: Option<String>,
 }
 
 impl Statement {
@@ -35,8 +37,8 @@ impl Statement {
                 break;
             }
         }
-        let (summary, operation, collection) = summary.finish();
-        Self { text: text.out, summary, operation, collection }
+        let (summary, operation, collection, procedure) = summary.finish();
+        Self { text: text.out, summary, operation, collection, procedure }
     }
 }
 
@@ -146,5 +148,7 @@ fn matches_word(word: &str, words: &[&str]) -> bool {
     words.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

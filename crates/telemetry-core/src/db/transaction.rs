@@ -73,6 +73,11 @@ impl Transactions {
         })
     }
 
+    /// The context of the transaction that began last.
+    pub(super) fn innermost(&self) -> Option<Context> {
+        self.open.last().map(|open| open.context.clone())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }

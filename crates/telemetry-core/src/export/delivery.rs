@@ -24,6 +24,8 @@ pub(super) struct Delivery {
     protocol: Protocol,
     timeout: Duration,
     export: Mutex<Export>,
+    /// What is sent in place of what the exporter encoded.
+    body: Mutex<Option<Bytes>>,
 }
 
 /// The export under way. The SDK never runs two of one signal at once.
@@ -52,6 +54,7 @@ impl Delivery {
             protocol: otlp.protocol,
             timeout,
             export: Mutex::default(),
+            body: Mutex::default(),
         }
     }
 
@@ -65,6 +68,12 @@ impl Delivery {
         *self.export() = Export { deadline: Instant::now().checked_add(self.timeout), ..Export::default() };
     }
 
+    /// Sends this body, of the same encoding and compression, in place of the exporter's own, until it is taken back by
+    /// `None`.
+    pub(super) fn replace_body(&self, body: Option<Bytes>) {
+        *self.body.lock().unwrap_or_else(PoisonError::into_inner) = body;
+    }
+
     /// What the collector said since [`Delivery::begin`].
     pub(super) fn outcome(&self) -> Outcome {
         self.export().outcome.clone()
@@ -76,6 +85,7 @@ impl Delivery {
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or(body);
         let mut headers = parts.headers;
         for (name, value) in self.headers.expose() {
             headers.insert(name, value.clone());
@@ -86,6 +96,7 @@ impl Delivery {
             request = request.timeout(deadline.saturating_duration_since(Instant::now()));
         }
         let mut stopped = self.connection.stopped();
+        #[expect(clippy::disallowed_methods, reason = "an export belongs to no trace")]
         let exchange = self.connection.runtime.spawn(async move {
             tokio::select! {
                 answer = exchange(request) => answer,

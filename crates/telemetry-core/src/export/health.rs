@@ -15,6 +15,29 @@ pub struct ExportHealth {
     /// Log records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<SignalHealth>,
+    /// What limits kept from being recorded; left out of the JSON where they kept nothing.
+    #[serde(skip_serializing_if = "LimitsHealth::is_empty")]
+    pub limits: LimitsHealth,
+}
+
+/// What limits kept from being recorded since the start of the process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LimitsHealth {
+    /// Attributes of log records beyond `OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT`. (Those of spans are told by each
+    /// span, in `dropped_attributes_count`.)
+    pub log_attributes_dropped: u64,
+    /// Log lines beyond `LOG_RATE_LIMIT`.
+    pub log_lines_suppressed: u64,
+    /// Metrics with more series than `METRICS_CARDINALITY_LIMIT`, by name.
+    pub metrics_overflowing: Vec<String>,
+}
+
+impl LimitsHealth {
+    /// Whether no limit was reached.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Counts since the start of the process: `ended = exported + failed + dropped + queued`.

@@ -12,6 +12,7 @@ use opentelemetry_sdk::logs::{
 };
 
 use super::counter::Counter;
+use super::limits::LimitedLogs;
 use super::otlp::{Counted, configured};
 use super::{ExportError, Pipelines};
 use crate::config::{Logs, Signal};
@@ -34,7 +35,11 @@ pub(super) fn processor(
         .with_max_export_batch_size(batch.batch_size)
         .build();
     let queue = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
-    Ok(CountedQueue { queue, counter })
+    Ok(LimitedLogs::new(
+        CountedQueue { queue, counter },
+        logs.limits,
+        pipelines.log_attributes_dropped.clone(),
+    ))
 }
 
 #[derive(Debug)]

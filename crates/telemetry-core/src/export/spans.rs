@@ -11,6 +11,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::counter::Counter;
+use super::limits::LimitedSpans;
 use super::otlp::{Counted, configured};
 use super::{ExportError, Pipelines};
 use crate::config::{Signal, Traces};
@@ -26,6 +27,7 @@ pub(super) fn processor(
         .build()
         .map_err(|source| ExportError::Exporter { signal: Signal::Traces, source })?;
     let exporter = Counted::new(exporter, counter.clone(), delivery);
+    let exporter = LimitedSpans::new(exporter, traces.attribute_value_length);
     // The SDK's queue has no timeout of its own; the delivery keeps it.
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(batch.queue_size)

@@ -7,7 +7,12 @@ use std::time::Instant;
 use opentelemetry::KeyValue;
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _};
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{Span as _, TraceContextExt as _, Tracer as _, TracerProvider as _};
+
+use opentelemetry_proto::tonic::common::v1::AnyValue as AnyValueMessage;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{Exemplar, exemplar};
 
 use super::*;
 use crate::config::Env;
@@ -88,6 +93,151 @@ fn all_three_signals_arrive_with_the_resource_and_the_headers() {
     assert_eq!(counts(health.traces.as_ref().expect("traces are exported")), (10, 10, 0, 0, 0));
     assert_eq!(counts(health.metrics.as_ref().expect("metrics are exported")), (1, 1, 0, 0, 0));
     assert_eq!(counts(health.logs.as_ref().expect("logs are exported")), (3, 3, 0, 0, 0));
+}
+
+#[test]
+fn what_leaves_keeps_to_the_limits() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(
+        &collector.endpoint(),
+        &[
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3"),
+            ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "1"),
+        ],
+    );
+    let mut span = providers.tracer.tracer("test").start("work");
+    span.set_attribute(KeyValue::new("key", "first"));
+    span.set_attribute(KeyValue::new("key", "second"));
+    span.end();
+    let logger = providers.logger.logger("test");
+    let mut record = logger.create_log_record();
+    record.add_attribute("key", "größe");
+    record.add_attribute("more", "text");
+    logger.emit(record);
+
+    assert!(providers.shutdown(DEADLINE).is_complete());
+
+    let received = collector.received();
+    let body = |path: &str| received.iter().find(|request| request.path == path).expect(path);
+    let text = |text: &str| Some(AnyValueMessage { value: Some(Value::StringValue(text.to_owned())) });
+    let spans = &body("/v1/traces").traces().resource_spans[0].scope_spans[0].spans;
+    let attributes: Vec<_> =
+        spans[0].attributes.iter().map(|one| (&one.key[..], one.value.clone())).collect();
+    assert_eq!(attributes, [("key", text("sec"))]);
+    let records = &body("/v1/logs").logs().resource_logs[0].scope_logs[0].log_records;
+    let attributes: Vec<_> =
+        records[0].attributes.iter().map(|one| (&one.key[..], one.value.clone())).collect();
+    assert_eq!(attributes, [("key", text("grö"))]);
+    assert_eq!(providers.health().limits.log_attributes_dropped, 1);
+}
+
+#[test]
+fn a_metric_with_too_many_series_is_summed_up_and_told_once() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(&collector.endpoint(), &[("METRICS_CARDINALITY_LIMIT", "3")]);
+    let test = crate::testing::TestTelemetry::new();
+    let _tracing = test.collect_tracing();
+    let meter = providers.meter.meter("test");
+    let many = meter.u64_counter("many").build();
+    let few = meter.f64_histogram("few").with_boundaries(vec![1.0, 2.0]).build();
+    let read = || providers.pull.as_ref().and_then(PullReader::scrape).expect("metrics are made");
+    for n in 0..3 {
+        many.add(1, &[KeyValue::new("n", n)]);
+        few.record(1.5, &[KeyValue::new("n", n)]);
+    }
+    assert!(!read().contains("overflow"));
+    assert!(providers.health().limits.is_empty());
+
+    for n in 3..100 {
+        many.add(1, &[KeyValue::new("n", n)]);
+    }
+    let text = read();
+    assert!(
+        text.contains("many_total{otel_metric_overflow=\"true\",otel_scope_name=\"test\"} 97\n"),
+        "{text}"
+    );
+    assert_eq!(text.lines().filter(|line| line.starts_with("many_total{")).count(), 4);
+    // The limit leaves an instrument its buckets.
+    assert!(text.contains("few_bucket{n=\"1\",otel_scope_name=\"test\",le=\"2\"} 1\n"), "{text}");
+    read();
+    assert!(providers.shutdown(DEADLINE).is_complete());
+
+    assert_eq!(providers.health().limits.metrics_overflowing, ["many"]);
+    let told: Vec<_> =
+        test.logs().into_iter().filter(|record| format!("{record:?}").contains("told once")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let json = serde_json::to_value(providers.health()).expect("health is JSON");
+    assert_eq!(json["limits"]["metrics_overflowing"][0], "many");
+}
+
+#[test]
+fn a_histogram_points_to_the_traces_of_its_measurements() {
+    // One of each bucket, and of what failed; each is told once.
+    let sampled = vec![(1, 0.5, true), (1, 1.5, true), (2, 0.7, true)];
+    let next = vec![(1, 1.2, true)];
+    assert_eq!(exemplars(&[]), [sampled.clone(), next.clone()]);
+    let json = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
+    assert_eq!(exemplars(&json), [sampled, next.clone()]);
+    let all = vec![(1, 0.1, false), (1, 1.5, true), (2, 0.7, true)];
+    assert_eq!(exemplars(&[("OTEL_METRICS_EXEMPLAR_FILTER", "always_on")]), [all, next]);
+    assert_eq!(exemplars(&[("OTEL_METRICS_EXEMPLAR_FILTER", "always_off")]), [vec![], vec![]]);
+    assert_eq!(exemplars(&[("OTEL_TRACES_SAMPLER", "always_off")]), [vec![], vec![]]);
+}
+
+/// The exemplars of two exports with measurements before each: by how many attributes their point has, their
+/// value, and whether they tell the trace.
+fn exemplars(variables: &[(&str, &str)]) -> Vec<Vec<(usize, f64, bool)>> {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(&collector.endpoint(), variables);
+    let meter = providers.meter.meter("test");
+    let histogram = meter.f64_histogram("work").with_boundaries(vec![1.0, 2.0]).build();
+    let [histogram, same] = [(); 2].map(|()| providers.exemplars.of(histogram.clone(), "work", &[1.0, 2.0]));
+    let good = [KeyValue::new("route", "/")];
+    let bad = [KeyValue::new("route", "/"), KeyValue::new("error.type", "500")];
+    histogram.record(0.1, &good);
+    let context = opentelemetry::Context::new().with_span(providers.tracer.tracer("test").start("work"));
+    let attached = context.clone().attach();
+    [0.5, 0.6, 1.0, 1.5].into_iter().for_each(|value| histogram.record(value, &good));
+    same.record(0.7, &bad);
+    same.record(1.6, &good);
+    providers.meter.force_flush().expect("the collector takes it");
+    histogram.record(1.2, &good);
+    drop(attached);
+    context.span().end();
+    assert!(providers.shutdown(DEADLINE).is_complete());
+
+    let span = context.span().span_context().clone();
+    let read = |exemplar: &Exemplar| {
+        let Some(exemplar::Value::AsDouble(value)) = exemplar.value else { panic!("{exemplar:?}") };
+        let ids = (&exemplar.trace_id[..], &exemplar.span_id[..]);
+        let is_traced = ids == (&span.trace_id().to_bytes(), &span.span_id().to_bytes());
+        assert!(is_traced || ids == (&[], &[]), "{exemplar:?}");
+        (value, is_traced, exemplar.time_unix_nano)
+    };
+    let received = collector.received().into_iter().filter(|request| request.path == "/v1/metrics");
+    let exports = received.zip([true, false]).map(|(request, is_first)| {
+        let request = match request.header("content-type") {
+            Some("application/json") => serde_json::from_slice(&request.body).expect("the body is JSON"),
+            _ => request.metrics(),
+        };
+        let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
+        let Some(Data::Histogram(histogram)) = &metric.data else { panic!("{metric:?}") };
+        assert_eq!(
+            histogram.data_points.iter().map(|point| point.count).sum::<u64>(),
+            if is_first { 7 } else { 8 }
+        );
+        let mut told = Vec::new();
+        for point in &histogram.data_points {
+            for (value, is_traced, time) in point.exemplars.iter().map(read) {
+                assert!((1..=point.time_unix_nano).contains(&time));
+                told.push((point.attributes.len(), value, is_traced));
+            }
+        }
+        told.sort_by(|one, other| one.partial_cmp(other).expect("no value is NaN"));
+        told
+    });
+    exports.collect()
 }
 
 #[test]
@@ -288,6 +438,7 @@ fn what_the_sampler_leaves_out_is_not_counted() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "an export belongs to no trace")]
 fn the_thread_of_exports_makes_no_telemetry_of_its_own() {
     install_crypto_provider();
     let connection = Connection::open(false).expect("the thread starts");

@@ -10,19 +10,27 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 
 use super::text::Text;
+use crate::export::Overflows;
 
 /// A reader that its provider shares with whoever asks for the metrics: cumulative, and idle until asked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct PullReader {
     reader: Arc<ManualReader>,
+    overflows: Overflows,
     has_warned: Arc<AtomicBool>,
 }
 
 impl PullReader {
+    pub(crate) fn new(overflows: Overflows) -> Self {
+        Self { reader: Arc::default(), overflows, has_warned: Arc::default() }
+    }
+
     /// All metrics so far; `None` once their provider has shut down.
     pub(crate) fn read(&self) -> Option<ResourceMetrics> {
         let mut metrics = ResourceMetrics::default();
-        self.reader.collect(&mut metrics).ok().map(|()| metrics)
+        self.reader.collect(&mut metrics).ok()?;
+        self.overflows.watch(&metrics);
+        Some(metrics)
     }
 
     /// [`PullReader::read`], as text for Prometheus. The first text that leaves something out is logged.

@@ -10,6 +10,7 @@ use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stre
 use super::PullReader;
 use super::family::number;
 use super::text::Text;
+use crate::export::Overflows;
 
 /// The text of what `record` records under the scope `test`, without a resource.
 #[track_caller]
@@ -20,7 +21,7 @@ fn assert_text(record: impl FnOnce(&Meter), expected: &str) {
 }
 
 fn provider(resource: Resource) -> (SdkMeterProvider, PullReader) {
-    let reader = PullReader::default();
+    let reader = PullReader::new(Overflows::new(2000));
     (SdkMeterProvider::builder().with_resource(resource).with_reader(reader.clone()).build(), reader)
 }
 
@@ -87,7 +88,7 @@ balance{otel_scope_name="test"} -Inf
 
 #[test]
 fn observed_values_are_read_at_every_scrape_whoever_reads_besides() {
-    let (reader, other) = (PullReader::default(), PullReader::default());
+    let (reader, other) = (PullReader::new(Overflows::new(2000)), PullReader::new(Overflows::new(2000)));
     let provider = SdkMeterProvider::builder()
         .with_resource(Resource::builder_empty().build())
         .with_reader(reader.clone())
@@ -145,7 +146,7 @@ change_count{otel_scope_name="test"} 2
 
 #[test]
 fn an_exponential_histogram_has_one_bucket() {
-    let reader = PullReader::default();
+    let reader = PullReader::new(Overflows::new(2000));
     let view = |_: &Instrument| {
         let aggregation =
             Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true };

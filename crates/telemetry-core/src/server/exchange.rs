@@ -16,6 +16,7 @@ use opentelemetry_semantic_conventions::attribute;
 use super::span::Facts;
 use super::websocket::Connection;
 use super::{ErrorType, Shared, old};
+use crate::db;
 use crate::names::http_span_name;
 use crate::span::{Exception, PANIC};
 
@@ -232,6 +233,7 @@ impl Drop for Exchange {
         if let Some(old) = &metrics.old {
             old.record(&self.facts, self.status, duration, self.response_size);
         }
+        db::tell(&self.context);
         span.end();
     }
 }

@@ -51,9 +51,42 @@ async fn trace_and_baggage_are_sent_along() {
     let text = context::with_baggage(entries, request).await.unwrap().text().await.unwrap();
     let client_span = telemetry.spans().into_iter().find(|s| s.span_kind == SpanKind::Client).unwrap();
     let ids = &client_span.span_context;
-    let traceparent = format!("00-{}-{}-01", ids.trace_id(), ids.span_id());
+    let traceparent = format!("00-{}-{}-03", ids.trace_id(), ids.span_id());
     assert_eq!(text, format!("Some({traceparent:?}) Some(\"tenant.id=t%201\")"));
     assert_eq!(client_trees(&telemetry)[0].attributes["tenant.id"], Value::from("t 1"));
+}
+
+#[tokio::test]
+async fn only_the_named_hosts_learn_of_trace_and_baggage() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), routes);
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let plain = reqwest::Client::builder().resolve("inside.test", server.address).build().unwrap();
+    let middleware = telemetry.client_middleware().propagate_to(["Inside.test", "[::1]"]);
+    let client = ClientBuilder::new(plain).with(middleware).build();
+    let get = async |host: &str| {
+        let request = client.get(server.url("/headers").replace("127.0.0.1", host)).send();
+        let request = context::with_baggage([KeyValue::new("tenant.id", "t-1")], request);
+        request.await.unwrap().text().await.unwrap()
+    };
+    assert_eq!(get("127.0.0.1").await, "None None");
+    let told = get("inside.test").await;
+    assert!(told.starts_with("Some(\"00-") && told.ends_with("Some(\"tenant.id=t-1\")"), "{told}");
+    assert_eq!(client_trees(&telemetry).len(), 2, "both requests have their span");
+}
+
+#[tokio::test]
+async fn a_client_without_baggage_still_sends_the_trace() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), routes);
+    let client = telemetry.client_middleware().without_baggage().peer_name("gateway").into_client();
+    let request = client.get(server.url("/headers")).send();
+    let text = context::with_baggage([KeyValue::new("tenant.id", "t-1")], request).await;
+    let text = text.unwrap().text().await.unwrap();
+    assert!(text.starts_with("Some(\"00-") && text.ends_with(" None"), "{text}");
+    let [tree] = &client_trees(&telemetry)[..] else { panic!("one client span") };
+    assert_eq!(tree.attributes["service.peer.name"], Value::from("gateway"));
+    assert_eq!(tree.attributes["tenant.id"], Value::from("t-1"), "the baggage stays inside");
 }
 
 #[tokio::test]

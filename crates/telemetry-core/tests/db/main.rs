@@ -1,9 +1,12 @@
 //! diesel's queries, transactions and pools as telemetry, through real databases.
 
+mod comments;
 mod metrics;
 mod pool;
 mod postgres;
 mod queries;
+mod repetition;
+mod traced;
 mod transactions;
 
 use diesel::connection::SimpleConnection;

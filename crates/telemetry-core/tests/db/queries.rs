@@ -109,7 +109,7 @@ fn broken_constraint_is_an_error_of_the_query_told_by_its_kind() {
                 "unique violation"
             ),
             failed(unnamed, "not_null_violation", Some("1299"), "not null violation"),
-            failed(missing, "database_error", None, "database error"),
+            failed(missing, "undefined_table", Some("1"), "undefined table"),
         ]
     );
 }

@@ -146,7 +146,7 @@ fn transaction_that_cannot_begin_is_an_error_without_an_outcome() {
     assert_eq!(
         telemetry.trees(),
         [
-            failed(plain.clone(), "database_error", None, "database error"),
+            failed(plain.clone(), "lock_not_available", Some("5"), "lock not available"),
             plain.attribute("db.transaction.outcome", "commit"),
         ]
     );

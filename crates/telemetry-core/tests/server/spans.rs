@@ -1,7 +1,11 @@
 //! What a span says of a request that went well.
 
-use opentelemetry::Value;
+use actix_web::web;
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::{Context, Value};
+use telemetry_core::config::Propagator;
 use telemetry_core::opentelemetry;
+use telemetry_core::propagation::Propagation;
 use telemetry_core::testing::TestTelemetry;
 use tokio::io::AsyncReadExt;
 
@@ -142,5 +146,31 @@ async fn targets_of_every_form_are_taken_as_they_are() {
         assert_eq!(tree.attributes["url.path"], Value::from(path), "{line}");
         assert_eq!(tree.attributes["server.address"], Value::from(address), "{line}");
         assert_eq!(tree.attributes.get("server.port"), port.map(Value::from).as_ref(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_names_its_tenant_only_where_callers_are_trusted() {
+    let w3c = Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]);
+    let telemetry = TestTelemetry::with_propagation(w3c.reserving(["tenant.id"]));
+    let server = TestServer::start(telemetry.clone(), |config| {
+        let carried = async || {
+            Context::map_current(|cx| {
+                let entry = |name| cx.baggage().get(name).map(ToString::to_string).unwrap_or_default();
+                format!("{} {}", entry("tenant.id"), entry("other"))
+            })
+        };
+        config.route("/orders", web::get().to(carried)).route("/internal/orders", web::get().to(carried));
+    });
+    for (path, carried, tenant) in
+        [("/orders", " 1", None), ("/internal/orders", "forged 1", Some(Value::from("forged")))]
+    {
+        let request = client().get(server.url(path)).header("baggage", "tenant.id=forged");
+        let answer = request.header("baggage", "other=1").send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), carried, "{path}");
+        eventually("the span", || telemetry.trees().iter().any(|tree| tree.name == format!("GET {path}")))
+            .await;
+        let tree = telemetry.trees().into_iter().find(|tree| tree.name == format!("GET {path}")).unwrap();
+        assert_eq!(tree.attributes.get("tenant.id"), tenant.as_ref(), "{path}");
     }
 }

@@ -1,7 +1,6 @@
 //! Products and their stock in the database.
 
 use chrono::Utc;
-use diesel::Connection as _;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
 use service_kit::db::{Connection, Database, DatabaseError};

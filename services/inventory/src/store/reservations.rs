@@ -5,7 +5,6 @@
 //! stock, so two transactions never wait each for the other.
 
 use chrono::Utc;
-use diesel::Connection as _;
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};

@@ -5,7 +5,6 @@
 //! numbers), the baggage, which tells tenants' names, does not.
 
 mod call;
-mod outside;
 
 use reqwest::{Method, StatusCode};
 use reqwest_middleware::ClientWithMiddleware;
@@ -100,7 +99,8 @@ struct StatusAnswer {
 impl GatewayClient {
     /// A client of the gateway at this address.
     pub(crate) fn new(config: PeerConfig, telemetry: &Telemetry) -> Self {
-        Self { config, client: outside::client(telemetry) }
+        let middleware = telemetry.client_middleware().without_baggage().peer_name(NAME);
+        Self { config, client: middleware.into_client() }
     }
 
     /// Asks once for the money. The order's id is the reference: an order is charged once, whatever

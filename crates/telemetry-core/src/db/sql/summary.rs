@@ -88,6 +88,8 @@ pub(super) struct Summary {
     /// The operation of the current statement that is least deep in parentheses.
     operation: Option<(usize, String)>,
     tables: Tables,
+    /// What a `CALL` calls.
+    procedure: Option<String>,
     /// The statement outside all parentheses.
     statement: Frame,
     /// One for each open parenthesis.
@@ -165,6 +167,7 @@ impl Default for Summary {
             in_statement: false,
             operation: None,
             tables: Tables::None,
+            procedure: None,
             statement: Frame::default(),
             frames: Vec::new(),
             expect: Expect::Operation,
@@ -206,8 +209,8 @@ impl Summary {
         is_target
     }
 
-    /// The summary, the operation of a single statement, the only table.
-    pub(super) fn finish(mut self) -> (String, Option<String>, Option<String>) {
+    /// The summary, the operation of a single statement, the only table, the procedure of a single `CALL`.
+    pub(super) fn finish(mut self) -> (String, Option<String>, Option<String>, Option<String>) {
         self.finish_target(false);
         self.finish_definition();
         let operation = self.operation.map(|(_, name)| name).filter(|_| self.statements == 1);
@@ -215,7 +218,8 @@ impl Summary {
             Tables::One(name) => Some(name),
             Tables::None | Tables::Several => None,
         };
-        (self.text, operation, collection)
+        let procedure = self.procedure.filter(|_| is_call(operation.as_deref()));
+        (self.text, operation, collection, procedure)
     }
 
     fn word(&mut self, token: &Token<'_>) -> bool {
@@ -400,7 +404,9 @@ impl Summary {
             return;
         }
         self.push(&target.name);
-        if target.is_table {
+        if !target.is_table && is_call(self.operation.as_ref().map(|(_, name)| name.as_str())) {
+            self.procedure = Some(target.name);
+        } else if target.is_table {
             self.tables = match std::mem::take(&mut self.tables) {
                 Tables::None => Tables::One(target.name),
                 Tables::One(known) if known == target.name => Tables::One(known),
@@ -459,6 +465,10 @@ impl Target {
             self.name.push_str(token.text);
         }
     }
+}
+
+fn is_call(operation: Option<&str>) -> bool {
+    operation.is_some_and(|name| name.eq_ignore_ascii_case("CALL"))
 }
 
 /// Whether a name is the same without quotes.

@@ -83,15 +83,15 @@ impl Received {
         }
     }
 
-    fn traces(&self) -> ExportTraceServiceRequest {
+    pub(super) fn traces(&self) -> ExportTraceServiceRequest {
         ExportTraceServiceRequest::decode(self.body.as_slice()).expect("the body is a trace export")
     }
 
-    fn logs(&self) -> ExportLogsServiceRequest {
+    pub(super) fn logs(&self) -> ExportLogsServiceRequest {
         ExportLogsServiceRequest::decode(self.body.as_slice()).expect("the body is a log export")
     }
 
-    fn metrics(&self) -> ExportMetricsServiceRequest {
+    pub(super) fn metrics(&self) -> ExportMetricsServiceRequest {
         ExportMetricsServiceRequest::decode(self.body.as_slice()).expect("the body is a metric export")
     }
 }
