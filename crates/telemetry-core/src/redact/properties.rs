@@ -36,9 +36,8 @@ fn secret_key() -> impl Strategy<Value = String> {
 
 /// A pair that holds the canary under a secret key.
 fn secret_pair() -> impl Strategy<Value = String> {
-    (secret_key(), "[^&#]{0,5}", "[^&#]{0,5}").prop_map(|(key, before, after)| {
-        format!("{key}={before}{CANARY}{after}")
-    })
+    (secret_key(), "[^&#]{0,5}", "[^&#]{0,5}")
+        .prop_map(|(key, before, after)| format!("{key}={before}{CANARY}{after}"))
 }
 
 fn harmless_pair() -> impl Strategy<Value = String> {
@@ -73,7 +72,8 @@ proptest! {
         }
         let all = Capture::new("h.", &["*".to_owned()]);
         let headers = (0..100).map(|_| ("x-a", &bytes[..]));
-        prop_assert!(format!("{:?}", all.attributes(headers)).len() <= 16 * 8 * 1024);
+        let captured = format!("{:?}", all.attributes(headers)).len();
+        prop_assert!(captured <= 16 * 8 * 1024);
     }
 
     #[test]
@@ -114,9 +114,8 @@ proptest! {
         prefix in "[a-z-]{0,6}",
         allowed in select(vec!["*", "x-*", "*-*"]),
     ) {
-        let name = format!("x-{prefix}-{}", key.replace('%', "").to_ascii_lowercase());
         // Letters written as `%61` are none in a header's name.
-        prop_assume!(is_secret_word(&normal(&name)));
+        let name = format!("x-{prefix}-{}", decoded(&key).to_ascii_lowercase());
         let capture = Capture::new("h.", &[allowed.to_owned(), name.clone()]);
         prop_assert!(capture::is_secret(&name));
         prop_assert_eq!(capture.attributes([(name.as_str(), CANARY.as_bytes())].into_iter()), vec![]);

@@ -20,7 +20,7 @@ async fn echo(
     payload: web::Payload,
     sockets: web::Data<WebSocketTelemetry>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let (mut response, mut session, mut messages) = actix_ws::handle(&request, payload)?;
+    let (mut response, session, mut messages) = actix_ws::handle(&request, payload)?;
     let socket = sockets.observe(&request, &mut response);
     context::spawn_local(async move {
         while let Some(Ok(message)) = messages.next().await {
@@ -66,10 +66,8 @@ async fn connect(
 }
 
 fn message(direction: &'static str, size: i64) -> Vec<KeyValue> {
-    let mut attributes = vec![
-        KeyValue::new("websocket.message.type", "text"),
-        KeyValue::new("websocket.message.size", size),
-    ];
+    let mut attributes =
+        vec![KeyValue::new("websocket.message.type", "text"), KeyValue::new("websocket.message.size", size)];
     attributes.push(KeyValue::new("network.io.direction", direction));
     attributes
 }
@@ -83,7 +81,10 @@ async fn a_connection_is_one_span_and_each_inbound_messages_work_links_to_it() {
         socket.send(Message::text(text)).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
     }
-    assert!(telemetry.spans().iter().all(|span| span.span_kind == SpanKind::Consumer), "the connection is open");
+    assert!(
+        telemetry.spans().iter().all(|span| span.span_kind == SpanKind::Consumer),
+        "the connection is open"
+    );
     assert_eq!(series(&telemetry, "http.server.active_requests")[0].value, 1.0);
     socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).await.unwrap();
     while socket.next().await.is_some() {}
@@ -118,7 +119,9 @@ async fn a_connection_is_one_span_and_each_inbound_messages_work_links_to_it() {
     let messages = series(&telemetry, "websocket.messages");
     let mut told: Vec<_> = messages
         .iter()
-        .map(|series| (series.attributes["network.io.direction"].to_string(), series.value, series.unit.clone()))
+        .map(|series| {
+            (series.attributes["network.io.direction"].to_string(), series.value, series.unit.clone())
+        })
         .collect();
     told.sort_by(|a, b| a.0.cmp(&b.0));
     let unit = "{message}".to_owned();
