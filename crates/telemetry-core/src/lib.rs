@@ -5,6 +5,7 @@
 //! | where | spans | metrics |
 //! |---|---|---|
 //! | [`server`] | one SERVER span a request: `{METHOD} {route}` | `http.server.request.duration`, `.active_requests`, `.request.body.size`, `.response.body.size` |
+//! | [`server::websocket`] | one CONSUMER span an inbound message: `{route} message` | `websocket.messages`, `websocket.message.size` |
 //! | [`client`] | one CLIENT span a try: `{METHOD} {url.template}` | `http.client.request.duration`, `.active_requests`, `.request.body.size`, `.response.body.size` |
 //! | [`db`] | one CLIENT span a statement: `{operation} {tables}`; `transaction`; `wait_for_connection` | `db.client.operation.duration`, `db.client.connection.*` |
 //! | [`tracing`](https://docs.rs/tracing) | `#[instrument]` spans, INTERNAL | |

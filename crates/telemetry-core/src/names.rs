@@ -11,6 +11,27 @@ pub const SCOPE: &str = env!("CARGO_PKG_NAME");
 /// Baggage entries that become attributes of every span below them, where the configuration names no others.
 pub const BAGGAGE_ATTRIBUTES: [&str; 2] = ["tenant.id", "tenant.name"];
 
+/// Counter, `{message}`: messages of WebSocket connections. The conventions have none.
+pub const WEBSOCKET_MESSAGES: &str = "websocket.messages";
+
+/// Histogram, `By`: the size of a message; on spans and events the size of one.
+pub const WEBSOCKET_MESSAGE_SIZE: &str = "websocket.message.size";
+
+/// `text` or `binary`.
+pub const WEBSOCKET_MESSAGE_TYPE: &str = "websocket.message.type";
+
+/// The event of a message on its connection's span.
+pub const WEBSOCKET_MESSAGE: &str = "websocket.message";
+
+/// How many messages came in over a connection.
+pub const WEBSOCKET_MESSAGES_RECEIVED: &str = "websocket.messages.received";
+
+/// How many went out.
+pub const WEBSOCKET_MESSAGES_SENT: &str = "websocket.messages.sent";
+
+/// The code that a connection was closed with (RFC 6455, 7.4).
+pub const WEBSOCKET_CLOSE_CODE: &str = "websocket.close_code";
+
 /// `http.server.request.duration`, `http.client.request.duration`: seconds, from the conventions.
 pub(crate) const DURATION_BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];

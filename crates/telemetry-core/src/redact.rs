@@ -156,11 +156,11 @@ fn push_redacted(segment: &str, redacted: &mut String) {
 fn secret_at(segment: &str) -> Option<usize> {
     let mut start = 0;
     for pair in segment.split(';') {
-        if let Some((key, value)) = pair.split_once('=')
-            && !value.is_empty()
-            && (is_secret_key(key) || hides_secret(value))
-        {
-            return Some(start + key.len() + 1);
+        if let Some((key, value)) = pair.split_once('=') {
+            let at = start + key.len() + 1;
+            if at < segment.len() && (is_secret_key(key) || hides_secret(value)) {
+                return Some(at);
+            }
         }
         start += pair.len() + 1;
     }
@@ -198,6 +198,9 @@ fn decoded(text: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -228,6 +231,7 @@ mod tests {
             ("next=%252Fx%253Ftoken%253Dy", "next=REDACTED"),
             ("filter=a=b", "filter=a=b"),
             ("token==x", "token=REDACTED"),
+            ("token=;x&b=2", "token=REDACTED&b=2"),
             ("", ""),
         ];
         for (given, wanted) in table {

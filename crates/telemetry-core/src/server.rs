@@ -22,7 +22,7 @@
 //! Wrap it last, so that it is the outermost middleware and sees what the others do. The span is
 //! OpenTelemetry's current span while the handler and the body are polled. It ends when the
 //! response body has been sent, or was dropped because the client went away or the server stopped. A connection
-//! that was upgraded (101) is such a body: its span lasts as long as it.
+//! that was upgraded (101) is such a body: its span lasts as long as it; [`websocket`] tells what goes over it.
 //!
 //! What is told beyond the default is set by [`Config::http`](crate::Config::http): captured headers, trusted
 //! proxies, known methods, older names. In code, give the variables to
@@ -43,6 +43,7 @@ mod forwarded;
 mod metrics;
 mod old;
 mod span;
+pub mod websocket;
 
 use std::future::{Future, Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

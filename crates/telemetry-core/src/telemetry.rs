@@ -28,6 +28,7 @@ use crate::prometheus::PullReader;
 use crate::propagation::{self, Propagation};
 use crate::runtime::{RuntimeWatch, Runtimes};
 use crate::server::ServerTelemetry;
+use crate::server::websocket::WebSocketTelemetry;
 use crate::span::{self, Exception, PANIC, panic_message};
 use crate::untraced::untraced;
 use crate::{config, db};
@@ -87,6 +88,11 @@ impl Telemetry {
     /// `App::new().wrap(telemetry.server())`.
     pub fn server(&self) -> ServerTelemetry {
         ServerTelemetry::new(self.clone())
+    }
+
+    /// Observes WebSocket connections: what goes over them after their upgrade.
+    pub fn websockets(&self) -> WebSocketTelemetry {
+        WebSocketTelemetry::new(self.clone())
     }
 
     /// An HTTP client that makes a CLIENT span and the client metrics of every request, and sends

@@ -14,6 +14,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute;
 
 use super::span::Facts;
+use super::websocket::Connection;
 use super::{ErrorType, Shared, old};
 use crate::db;
 use crate::names::http_span_name;
@@ -43,6 +44,8 @@ pub(super) struct Exchange {
     error: Option<(Cow<'static, str>, &'static str)>,
     request_size: Option<u64>,
     response_size: u64,
+    /// What goes over the connection, where the request opened a WebSocket.
+    socket: Option<Arc<Connection>>,
     completed: bool,
 }
 
@@ -62,6 +65,7 @@ impl Exchange {
             error: None,
             request_size: content_length(request.headers()),
             response_size: 0,
+            socket: None,
             completed: false,
         };
         shared.metrics.active.add(1, &exchange.active_attributes());
@@ -86,6 +90,9 @@ impl Exchange {
                 span.set_attribute(KeyValue::new(attribute::HTTP_ROUTE, route.clone()));
             }
             self.facts.route = route;
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.socket = response.response().extensions().get::<Arc<Connection>>().cloned();
         }
         self.answered(response.response(), response.response().error());
     }
@@ -192,7 +199,14 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if !self.completed {
+        if let Some(socket) = self.socket.take() {
+            socket.describe(&self.context.span());
+            self.completed &= socket.is_closed();
+            if let Some(error_type) = socket.error.get() {
+                self.error(Cow::Borrowed(error_type), error_type);
+            }
+        }
+        if !self.completed && self.error.is_none() {
             if is_server_stopped() {
                 self.error(SERVER_STOPPED.into(), "the server stopped before the response was sent");
             } else {

@@ -10,3 +10,4 @@ mod harness;
 mod metrics;
 mod settings;
 mod spans;
+mod websocket;
