@@ -72,9 +72,9 @@ async fn a_hook_that_panics_costs_no_request_and_is_logged_once() {
     assert_eq!(telemetry.trees()[2].clone().without(&VOLATILE), wanted);
     let logs = telemetry.logs();
     let told = logs.iter().filter(|log| log.body.contains("hook"));
-    let told: Vec<String> = told.collect();
+    let told: Vec<_> = told.collect();
     assert_eq!(told.len(), 2, "one for the requests' hooks, one for the responses': {told:?}");
-    assert!(told.iter().all(|line| line.contains("a telemetry hook panicked")), "{told:?}");
+    assert!(told.iter().all(|log| log.body.contains("a telemetry hook panicked")), "{told:?}");
 }
 
 #[tokio::test]
