@@ -95,6 +95,7 @@ async fn a_connection_is_one_span_and_each_inbound_messages_work_links_to_it() {
             .attribute("websocket.message.type", "text")
             .attribute("websocket.message.size", size)
             .attribute("echo.works", true)
+            .link("GET /echo/{room}", [])
     };
     let connection = request_span("GET", Some("/echo/{room}"), "/echo/7", Some(101))
         .attribute("websocket.messages.received", 2)
