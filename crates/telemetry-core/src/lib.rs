@@ -78,6 +78,12 @@
 //! - Telemetry costs no request: exporters live on threads of their own, queues are bounded, and what
 //!   is dropped is counted.
 //! - [`span`] tells the current span what the application knows.
+//!
+//! # Testing
+//!
+//! With the feature `testing`, `testing::TestTelemetry` keeps a test's telemetry in memory: whole span trees compared by
+//! value with a readable difference, metrics and log records looked up, canaries looked for. `examples/notes` is a
+//! service whose telemetry is tested so.
 
 pub mod client;
 pub mod config;

@@ -29,8 +29,8 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::MeterProvider;
@@ -39,7 +39,8 @@ use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ResourceMetrics};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData};
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
@@ -66,6 +67,10 @@ pub use tree::{SpanTree, span};
 const BOUND: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(5);
+
+/// Where there is one dispatcher only, `tracing` asks the thread that comes first to an event whether anyone wants it.
+/// That may be another test's, which collects nothing, and then nobody gets the event. So there are always two.
+static SECOND_DISPATCH: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
 /// What differs from test to test.
 struct Settings {
@@ -162,6 +167,7 @@ impl TestTelemetry {
     /// Makes `tracing` spans and events of this thread go here while the guard lives.
     #[must_use]
     pub fn collect_tracing(&self) -> DefaultGuard {
+        LazyLock::force(&SECOND_DISPATCH);
         let no_limit = RateLimit::new(0, Arc::default());
         let subscriber = tracing_subscriber::registry()
             .with(subscriber::spans(self.telemetry.tracer().clone()))
