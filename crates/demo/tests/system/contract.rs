@@ -32,6 +32,18 @@ const RARE: &[&str] = &[
     "compensate_order",
     "finish_order",
     "recover_payment",
+    // One statement for each of many rows.
+    "db.query.repeated",
+    "db.query.repetitions",
+    "db.query.uncounted",
+    // WebSocket connections, which no service has.
+    "websocket.close_code",
+    "websocket.message",
+    "websocket.message.size",
+    "websocket.message.type",
+    "websocket.messages",
+    "websocket.messages.received",
+    "websocket.messages.sent",
     // A pool with no room.
     "wait_for_connection",
     // Logs in a flood, exporters that fail, too many series.
