@@ -101,32 +101,33 @@ pub(crate) fn full(url: &Url) -> String {
 
 /// Any text that may hold URLs, with their credentials and secret values replaced.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
-    let text = without_credentials(text);
     let (start, rest) = match text.find(['?', '#']) {
         Some(at) => text.split_at(at + 1),
-        None => ("", &*text),
+        None => (text, ""),
     };
-    match (path(start), query(rest)) {
-        (Cow::Borrowed(_), Cow::Borrowed(_)) => text,
+    // The values first: what looks like credentials may have a secret's key in it.
+    let redacted = match (path(start), query(rest)) {
+        (Cow::Borrowed(_), Cow::Borrowed(_)) => Cow::Borrowed(text),
         (start, rest) => Cow::Owned(start.into_owned() + &rest),
+    };
+    if !has_credentials(&redacted) {
+        return redacted;
     }
+    let parts = redacted.split("//").enumerate().map(|(index, part)| match credentials_end(part) {
+        Some(at) if index > 0 => Cow::Owned(format!("{REDACTED}:{REDACTED}{}", &part[at..])),
+        _ => Cow::Borrowed(part),
+    });
+    Cow::Owned(parts.collect::<Vec<_>>().join("//"))
 }
 
-fn without_credentials(text: &str) -> Cow<'_, str> {
-    if !text.contains("//") || !text.contains('@') {
-        return Cow::Borrowed(text);
-    }
-    let mut redacted = String::with_capacity(text.len());
-    for (index, part) in text.split("//").enumerate() {
-        let authority = part.split(['/', '?', '#']).next().unwrap_or_default();
-        match authority.rfind('@').filter(|_| index > 0) {
-            Some(at) => redacted.extend([REDACTED, ":", REDACTED, &part[at..]]),
-            None => redacted.push_str(part),
-        }
-        redacted.push_str("//");
-    }
-    redacted.truncate(redacted.len() - "//".len());
-    Cow::Owned(redacted)
+/// Whether there is a `//name:password@` in it.
+fn has_credentials(text: &str) -> bool {
+    text.contains('@') && text.split("//").skip(1).any(|part| credentials_end(part).is_some())
+}
+
+/// Where the `@` is, in what follows `//`.
+fn credentials_end(part: &str) -> Option<usize> {
+    part.split(['/', '?', '#']).next()?.rfind('@')
 }
 
 /// The text, or as much of it as an attribute holds.
@@ -167,13 +168,13 @@ fn secret_at(segment: &str) -> Option<usize> {
     None
 }
 
-/// Whether a value holds a pair with a secret itself, as the address to return to does after a login.
+/// Whether a value holds a secret itself, as the address to return to after a login may.
 fn hides_secret(value: &str) -> bool {
     let mut value = Cow::Borrowed(value);
     // Encoded twice is seen in the wild, more often is not.
     for _ in 0..3 {
         let mut pairs = value.split(['?', '&', ';', '#', ' ']).filter_map(|pair| pair.rsplit_once('='));
-        if pairs.any(|(key, value)| !value.is_empty() && is_secret_key(key)) {
+        if pairs.any(|(key, value)| !value.is_empty() && is_secret_key(key)) || has_credentials(&value) {
             return true;
         }
         if !value.contains('%') {
@@ -229,6 +230,7 @@ mod tests {
             ("next=/x?token=y&b=2", "next=REDACTED&b=2"),
             ("next=%2Fx%3Fa%3D1%26token%3Dy", "next=REDACTED"),
             ("next=%252Fx%253Ftoken%253Dy", "next=REDACTED"),
+            ("next=https%3A%2F%2Fjoe:pw%40a.example", "next=REDACTED"),
             ("filter=a=b", "filter=a=b"),
             ("token==x", "token=REDACTED"),
             ("token=;x&b=2", "token=REDACTED&b=2"),
@@ -275,6 +277,7 @@ mod tests {
             ("https://a.example/#access_token=x", "https://a.example/#access_token=REDACTED"),
             ("//joe:pw@a.example/x", "//REDACTED:REDACTED@a.example/x"),
             ("joe@a.example", "joe@a.example"),
+            ("https://a.example/?a=//&apikey=@x", "https://a.example/?a=//&apikey=REDACTED"),
             (
                 "<https://a@b/>, <https://c:d@e/>",
                 "<https://REDACTED:REDACTED@b/>, <https://REDACTED:REDACTED@e/>",

@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::checkout::Checkout;
 use crate::clients::{Inventory, Payments, Users};
 use crate::config::Settings;
-use crate::routes;
+use crate::routes::{self, Streams};
 use crate::store::Orders;
 
 /// The order service.
@@ -19,6 +19,7 @@ pub struct OrderService {
     users: Users,
     orders: Orders,
     checkout: Checkout,
+    streams: Streams,
 }
 
 impl Service for OrderService {
@@ -40,7 +41,8 @@ impl Service for OrderService {
         let payments = Payments::new(peer(settings.payment));
         let orders = Orders::new(parts.database.clone());
         let checkout = Checkout::new(orders.clone(), inventory, payments, parts.telemetry.clone());
-        Ok(Self { users, orders, checkout })
+        let streams = Streams::new(&parts.telemetry, parts.stopping);
+        Ok(Self { users, orders, checkout, streams })
     }
 
     fn routes(&self, config: &mut ServiceConfig) {
@@ -48,6 +50,7 @@ impl Service for OrderService {
             .app_data(web::Data::new(self.users.clone()))
             .app_data(web::Data::new(self.orders.clone()))
             .app_data(web::Data::new(self.checkout.clone()))
+            .app_data(web::Data::new(self.streams.clone()))
             .configure(routes::configure);
     }
 }

@@ -99,9 +99,11 @@ impl<'a> Exchange<'a> {
             let parent = propagation::begun_here(parent);
             parent.with_span(client.telemetry.tracer().build_with_context(builder, &parent))
         });
-        let span = context.span();
-        if span.is_recording() {
-            client.on_request.run(|hook| hook(request, &span));
+        {
+            let span = context.span();
+            if span.is_recording() {
+                client.on_request.run(|hook| hook(request, &span));
+            }
         }
         let is_untraced = is_untraced(&context);
         if !is_untraced {

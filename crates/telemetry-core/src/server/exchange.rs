@@ -69,9 +69,11 @@ impl Exchange {
             completed: false,
         };
         shared.metrics.active.add(1, &exchange.active_attributes());
-        let span = exchange.context.span();
-        if span.is_recording() {
-            shared.on_request.run(|hook| hook(request.request(), &span));
+        {
+            let span = exchange.context.span();
+            if span.is_recording() {
+                shared.on_request.run(|hook| hook(request.request(), &span));
+            }
         }
         exchange
     }

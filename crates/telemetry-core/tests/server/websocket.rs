@@ -114,8 +114,8 @@ async fn a_connection_is_one_span_and_each_inbound_messages_work_links_to_it() {
     traces.dedup();
     assert_eq!(traces.len(), 3, "each message has a trace of its own");
     for work in spans.iter().filter(|span| span.span_kind == SpanKind::Consumer) {
-        let links: Vec<_> = work.links.iter().map(|link| link.span_context.clone()).collect();
-        assert_eq!(links, [server_span.span_context.clone()]);
+        let links: Vec<_> = work.links.iter().map(|link| &link.span_context).collect();
+        assert_eq!(links, [&server_span.span_context]);
     }
     let messages = series(&telemetry, "websocket.messages");
     let mut told: Vec<_> = messages

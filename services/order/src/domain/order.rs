@@ -65,6 +65,11 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    /// Whether it stays as it is.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Failed)
+    }
+
     /// The status as text, as rows and answers have it.
     pub fn as_str(self) -> &'static str {
         match self {

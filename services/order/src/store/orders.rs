@@ -3,6 +3,7 @@
 use chrono::{NaiveDateTime, Utc};
 use diesel::prelude::*;
 use service_kit::db::{Connection, Database, DatabaseError};
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::schema::{mails, orders};
@@ -12,12 +13,21 @@ use crate::domain::{Amount, Customer, InvalidOrder, Mail, NewOrder, Order, Order
 #[derive(Clone)]
 pub struct Orders {
     database: Database,
+    changes: broadcast::Sender<Uuid>,
 }
+
+/// How many changes may wait for a slow reader; one that misses some is told so, and reads again.
+const CHANGES_KEPT: usize = 256;
 
 impl Orders {
     /// The orders in this database.
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, changes: broadcast::Sender::new(CHANGES_KEPT) }
+    }
+
+    /// The ids of orders that this process changes from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Uuid> {
+        self.changes.subscribe()
     }
 
     /// Stores a new order as pending, with the trace it is placed in.
@@ -116,6 +126,8 @@ impl Orders {
             })
             .await?;
         order.status = status.parse().expect("a change is made to a status");
+        // Nobody may be listening.
+        let _ = self.changes.send(order.id);
         Ok(())
     }
 

@@ -1,0 +1,230 @@
+//! The events of an order: a WebSocket that tells its status whenever it changes, until it is final.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_ws::{CloseCode, Message, MessageStream, ProtocolError, Session};
+use service_kit::Problem;
+use service_kit::app::Stopping;
+use telemetry_core::server::websocket::{MessageKind, WebSocket, WebSocketTelemetry};
+use telemetry_core::{Telemetry, context};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use uuid::Uuid;
+
+use super::customer::{Authenticated, AuthenticatedSocket};
+use super::orders::OrderResponse;
+use crate::domain::OrderStatus;
+use crate::error;
+use crate::store::Orders;
+
+/// The protocol that is spoken, for clients that offer their token as one.
+const PROTOCOL: &str = "order-events";
+
+/// How many connections the process holds open; each costs some 10 kB.
+const MAX_STREAMS: usize = 512;
+
+/// How often a client is asked whether it is there; proxies close what is silent for a minute.
+const PING_EVERY: Duration = Duration::from_secs(15);
+
+/// After so much silence, pongs missed, the client is gone.
+const IDLE_AFTER: Duration = Duration::from_secs(45);
+
+/// As long as an access token is good for by default. A client may connect again.
+const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// How long a client may take to read what is sent to it.
+const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// The question that a client may ask, and how often.
+const QUESTION: &str = "status";
+const MAX_QUESTIONS: usize = 100;
+
+/// What all streams of the process share.
+#[derive(Clone)]
+pub(crate) struct Streams {
+    slots: Arc<Semaphore>,
+    sockets: WebSocketTelemetry,
+    stopping: Stopping,
+}
+
+impl Streams {
+    pub(crate) fn new(telemetry: &Telemetry, stopping: Stopping) -> Self {
+        Self { slots: Arc::new(Semaphore::new(MAX_STREAMS)), sockets: telemetry.websockets(), stopping }
+    }
+}
+
+/// Tells one of the caller's own orders over a WebSocket, now and whenever it changes.
+///
+/// Each text message is the order as `GET /api/orders/{id}` answers it. The text `status` asks for it again. The service
+/// closes with 1000 after a final status, with 1001 when it stops. A browser offers the protocols `order-events`
+/// and `bearer.<access token>`; other clients may send the token as `Authorization` instead.
+#[utoipa::path(
+    params(("id" = String, Path, description = "The order's id.")),
+    responses((status = 101, description = "A WebSocket; each message is an order.", body = OrderResponse)),
+    security(("user_token" = []))
+)]
+#[get("/api/orders/{id}/events")]
+pub(super) async fn order_events(
+    customer: AuthenticatedSocket,
+    orders: web::Data<Orders>,
+    streams: web::Data<Streams>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, actix_web::Error> {
+    let customer = customer.0;
+    let id = Uuid::parse_str(&id).map_err(|_| error::order_not_found())?;
+    // Before the order is read: no change is missed in between.
+    let changes = orders.changes();
+    let found = context::with_baggage(customer.baggage(), orders.find(id, &customer.0)).await;
+    found.map_err(Problem::from)?.ok_or_else(error::order_not_found)?;
+    let slot = streams.slots.clone().try_acquire_owned().map_err(|_| {
+        let detail = "Too many orders are being watched here.";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
+    })?;
+    let (mut response, session, messages) = actix_ws::handle_with_protocols(&request, payload, &[PROTOCOL])?;
+    let socket = streams.sockets.observe(&request, &mut response);
+    let stream = Stream {
+        socket,
+        session,
+        orders: orders.get_ref().clone(),
+        id,
+        customer,
+        told: None,
+        questions: 0,
+        _slot: slot,
+    };
+    context::spawn_local(stream.run(messages, changes, streams.stopping.clone()));
+    Ok(response)
+}
+
+struct Stream {
+    socket: WebSocket,
+    session: Session,
+    orders: Orders,
+    id: Uuid,
+    customer: Authenticated,
+    told: Option<(OrderStatus, Option<String>)>,
+    questions: usize,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// Goes on, or ends: with a code, or without a word where nobody listens.
+type Next = ControlFlow<Option<CloseCode>>;
+
+const GONE: Next = ControlFlow::Break(None);
+
+fn close(code: CloseCode) -> Next {
+    ControlFlow::Break(Some(code))
+}
+
+impl Stream {
+    async fn run(
+        mut self,
+        mut messages: MessageStream,
+        mut changes: broadcast::Receiver<Uuid>,
+        stopping: Stopping,
+    ) {
+        let end = Instant::now() + MAX_LIFETIME;
+        let mut seen = Instant::now();
+        let mut ping = interval(PING_EVERY);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next = self.tell(false).await;
+        while next.is_continue() {
+            next = tokio::select! {
+                () = stopping.requested() => close(CloseCode::Away),
+                () = sleep_until(end) => close(CloseCode::Away),
+                _ = ping.tick() => self.ping(seen).await,
+                changed = changes.recv() => self.changed(changed).await,
+                message = messages.recv() => {
+                    seen = Instant::now();
+                    self.answer(message).await
+                }
+            };
+        }
+        if let ControlFlow::Break(Some(code)) = next {
+            self.socket.closed(code.into());
+            // A client that does not read it has gone.
+            let _ = timeout(SEND_WITHIN, self.session.close(Some(code.into()))).await;
+        }
+    }
+
+    async fn ping(&mut self, seen: Instant) -> Next {
+        if seen.elapsed() > IDLE_AFTER {
+            return GONE;
+        }
+        sent(timeout(SEND_WITHIN, self.session.ping(b"")).await)
+    }
+
+    async fn changed(&mut self, changed: Result<Uuid, RecvError>) -> Next {
+        match changed {
+            Ok(id) if id != self.id => ControlFlow::Continue(()),
+            // What was missed may have been this order's.
+            Ok(_) | Err(RecvError::Lagged(_)) => self.tell(false).await,
+            Err(RecvError::Closed) => close(CloseCode::Away),
+        }
+    }
+
+    async fn answer(&mut self, message: Option<Result<Message, ProtocolError>>) -> Next {
+        match message {
+            Some(Ok(Message::Text(text))) if text == QUESTION => {
+                self.questions += 1;
+                if self.questions > MAX_QUESTIONS {
+                    return close(CloseCode::Policy);
+                }
+                let socket = self.socket.clone();
+                socket.received(MessageKind::Text, text.len(), self.tell(true)).await
+            }
+            Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Continuation(_))) => {
+                close(CloseCode::Unsupported)
+            }
+            Some(Ok(Message::Ping(bytes))) => sent(timeout(SEND_WITHIN, self.session.pong(&bytes)).await),
+            Some(Ok(Message::Pong(_) | Message::Nop)) => ControlFlow::Continue(()),
+            Some(Ok(Message::Close(reason))) => {
+                // The first code counts, and it is the client's.
+                self.socket.closed(reason.as_ref().map_or(1005, |reason| reason.code.into()));
+                close(CloseCode::Normal)
+            }
+            Some(Err(ProtocolError::Io(_))) | None => GONE,
+            Some(Err(_)) => close(CloseCode::Protocol),
+        }
+    }
+
+    /// Sends the order as it is now, where it has changed or was asked for.
+    async fn tell(&mut self, was_asked: bool) -> Next {
+        let found = self.orders.find(self.id, &self.customer.0);
+        let order = match context::with_baggage(self.customer.baggage(), found).await {
+            Ok(Some(order)) => order,
+            Ok(None) => return close(CloseCode::Away),
+            Err(error) => {
+                self.socket.failed("database_unavailable", &error);
+                return close(CloseCode::Error);
+            }
+        };
+        let now = (order.status, order.failure_code.clone());
+        if was_asked || self.told.as_ref() != Some(&now) {
+            let text = match serde_json::to_string(&OrderResponse::from(order)) {
+                Ok(text) => text,
+                Err(error) => {
+                    self.socket.failed("order_not_told", &error);
+                    return close(CloseCode::Error);
+                }
+            };
+            let size = text.len();
+            sent(timeout(SEND_WITHIN, self.session.text(text)).await)?;
+            self.socket.sent(MessageKind::Text, size);
+        }
+        let is_final = now.0.is_final();
+        self.told = Some(now);
+        if is_final { close(CloseCode::Normal) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn sent<E, T>(result: Result<Result<(), E>, T>) -> Next {
+    if matches!(result, Ok(Ok(()))) { ControlFlow::Continue(()) } else { GONE }
+}
