@@ -40,7 +40,6 @@ impl Running {
     fn asking(&self) -> SpanTree {
         span("GET", SpanKind::Client)
             .attribute("http.request.method", "GET")
-            .attribute("url.scheme", "http")
             .attribute("url.full", format!("http://{}/language", self.peer))
             .attribute("server.address", "127.0.0.1")
             .any(["server.port", "network.peer.address", "network.peer.port", "network.protocol.version"])

@@ -36,7 +36,7 @@ const RARE: &[&str] = &[
     "db.query.repeated",
     "db.query.repetitions",
     "db.query.uncounted",
-    // WebSocket connections, which no service has.
+    // WebSocket connections, of which the drive opens none.
     "websocket.close_code",
     "websocket.message",
     "websocket.message.size",
