@@ -268,7 +268,7 @@ impl TestTelemetry {
         self.records.logs().clone()
     }
 
-    /// Every series of the metrics so far.
+    /// Every series of the metrics so far, by name and attributes.
     pub fn metrics(&self) -> Vec<Series> {
         let metrics = self.read_metrics();
         let mut series = Vec::new();
@@ -280,6 +280,8 @@ impl TestTelemetry {
                 AggregatedMetrics::U64(data) => Series::read(name, unit, data, &mut series),
             }
         }
+        // The SDK tells them in any order.
+        series.sort_by_cached_key(|series| (series.name.clone(), format!("{:?}", series.attributes)));
         series
     }
 
