@@ -9,7 +9,9 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::harness::{AfterTheFirst, House, inventory_behind, spawn_house, spawn_order, url, wait_until};
+use crate::harness::{
+    AfterTheFirst, House, PATIENCE, inventory_behind, spawn_house, spawn_order, url, wait_until,
+};
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -35,7 +37,8 @@ fn bearer(token: &str) -> (&'static str, String) {
 async fn statuses(socket: &mut Socket) -> (Vec<String>, u16) {
     let mut told = Vec::new();
     loop {
-        match socket.next().await.expect("a close frame comes first").expect("a message") {
+        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
+        match message.expect("a close frame comes first").expect("a message") {
             Message::Text(text) => {
                 let order: Value = serde_json::from_str(&text).expect("JSON");
                 told.push(order["status"].as_str().expect("a status").to_owned());
