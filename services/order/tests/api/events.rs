@@ -36,17 +36,21 @@ fn bearer(token: &str) -> (&'static str, String) {
 /// The statuses told until the service closes, and its code.
 async fn statuses(socket: &mut Socket) -> (Vec<String>, u16) {
     let mut told = Vec::new();
-    loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
-        match message.expect("a close frame comes first").expect("a message") {
-            Message::Text(text) => {
-                let order: Value = serde_json::from_str(&text).expect("JSON");
-                told.push(order["status"].as_str().expect("a status").to_owned());
+    let reading = async {
+        loop {
+            match socket.next().await.expect("a close frame comes first").expect("a message") {
+                Message::Text(text) => {
+                    let order: Value = serde_json::from_str(&text).expect("JSON");
+                    told.push(order["status"].as_str().expect("a status").to_owned());
+                }
+                Message::Close(frame) => break frame.expect("a code").code.into(),
+                // The service pings for as long as it has nothing to tell.
+                _ => {}
             }
-            Message::Close(frame) => return (told, frame.expect("a code").code.into()),
-            _ => {}
         }
-    }
+    };
+    let code = tokio::time::timeout(PATIENCE, reading).await.expect("the service closes in time");
+    (told, code)
 }
 
 /// An order that is paid and will be confirmed a second later.
