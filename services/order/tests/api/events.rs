@@ -9,7 +9,9 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::harness::{AfterTheFirst, House, inventory_behind, spawn_house, spawn_order, url, wait_until};
+use crate::harness::{
+    AfterTheFirst, House, PATIENCE, inventory_behind, spawn_house, spawn_order, url, wait_until,
+};
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -34,16 +36,21 @@ fn bearer(token: &str) -> (&'static str, String) {
 /// The statuses told until the service closes, and its code.
 async fn statuses(socket: &mut Socket) -> (Vec<String>, u16) {
     let mut told = Vec::new();
-    loop {
-        match socket.next().await.expect("a close frame comes first").expect("a message") {
-            Message::Text(text) => {
-                let order: Value = serde_json::from_str(&text).expect("JSON");
-                told.push(order["status"].as_str().expect("a status").to_owned());
+    let reading = async {
+        loop {
+            match socket.next().await.expect("a close frame comes first").expect("a message") {
+                Message::Text(text) => {
+                    let order: Value = serde_json::from_str(&text).expect("JSON");
+                    told.push(order["status"].as_str().expect("a status").to_owned());
+                }
+                Message::Close(frame) => break frame.expect("a code").code.into(),
+                // The service pings for as long as it has nothing to tell.
+                _ => {}
             }
-            Message::Close(frame) => return (told, frame.expect("a code").code.into()),
-            _ => {}
         }
-    }
+    };
+    let code = tokio::time::timeout(PATIENCE, reading).await.expect("the service closes in time");
+    (told, code)
 }
 
 /// An order that is paid and will be confirmed a second later.
