@@ -79,17 +79,20 @@ async fn a_paid_order_is_confirmed_when_the_inventory_answers_again() {
 #[actix_web::test]
 async fn an_order_whose_client_hangs_up_runs_to_its_end() {
     let house = spawn_house(1).await;
+    // The commit is tried again and again, so there is time to hang up.
+    let inventory = inventory_behind(&house, AfterTheFirst::CutThree).await;
+    let order = spawn_order(&house.user_url(), &inventory, &url(&house.payment)).await;
     {
-        let placing = house.place(1, "card_ok");
+        let placing = house.place_at(&order, 1, "card_ok");
         tokio::select! {
             _ = placing => panic!("the order was placed before its client hung up"),
             () = wait_until("the order", async || {
-                house.order.telemetry.spans().iter().any(|span| span.name == "INSERT orders")
+                order.telemetry.spans().iter().any(|span| span.name == "INSERT orders")
             }) => {}
         }
     }
     wait_until("the confirmation", async || {
-        let listed = house.order.get("/api/orders").from_user(&house.token).send().await.json(200);
+        let listed = order.get("/api/orders").from_user(&house.token).send().await.json(200);
         listed[0]["status"] == "confirmed"
     })
     .await;
