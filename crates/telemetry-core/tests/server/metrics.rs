@@ -36,9 +36,9 @@ async fn metrics_have_the_conventions_names_units_and_attributes() {
     assert_eq!(
         found,
         [
-            expected("http.server.request.duration", "s", &full),
             expected("http.server.active_requests", "{request}", &base),
             expected("http.server.request.body.size", "By", &full),
+            expected("http.server.request.duration", "s", &full),
             expected("http.server.response.body.size", "By", &full),
         ]
     );
