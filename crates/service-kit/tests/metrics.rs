@@ -6,6 +6,7 @@ use service_kit::app::{App, Parts};
 use service_kit::config::Settings;
 use service_kit::testing::{TestApp, TestDatabase};
 use telemetry_core::config::Env;
+use telemetry_core::prometheus::Format;
 use telemetry_core::{Config, context};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -58,11 +59,39 @@ async fn a_request_is_in_the_metrics_and_asking_for_them_is_not() {
 }
 
 #[actix_web::test]
+async fn whoever_asks_for_open_metrics_gets_the_traces_of_its_requests() {
+    let app = TestApp::spawn::<Bare>([]).await;
+    app.get("/").send().await.json(200);
+    let [request] = app.traces(1).await.try_into().unwrap();
+
+    let answer = app
+        .get("/metrics")
+        .with(|request| request.header("accept", "application/openmetrics-text"))
+        .send()
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(answer.header("vary").split(", ").any(|name| name == "accept"), "{}", answer.header("vary"));
+    assert!(answer.text.ends_with("\n# EOF\n"), "{}", answer.text);
+    let spans = app.telemetry.spans();
+    let span = spans.iter().find(|span| span.name == request.name).unwrap();
+    let (trace, span) = (span.span_context.trace_id(), span.span_context.span_id());
+    let exemplar = format!(" # {{trace_id=\"{trace}\",span_id=\"{span}\"}} ");
+    let has_it = |line: &&str| line.contains(&exemplar);
+    let [line] = answer.text.lines().filter(has_it).collect::<Vec<_>>()[..] else {
+        panic!("{}", answer.text)
+    };
+    assert!(line.starts_with("http_server_request_duration_seconds_bucket{"), "{line}");
+}
+
+#[actix_web::test]
 async fn the_document_has_the_metrics() {
     let app = TestApp::spawn::<Bare>([]).await;
     let document = app.get("/api-docs/openapi.json").send().await.json(200);
     let answers = &document["paths"]["/metrics"]["get"]["responses"];
-    assert!(answers["200"]["content"].get(telemetry_core::prometheus::CONTENT_TYPE).is_some(), "{answers}");
+    for format in [Format::Text, Format::OpenMetrics] {
+        assert!(answers["200"]["content"].get(format.content_type()).is_some(), "{answers}");
+    }
 }
 
 #[actix_web::test]

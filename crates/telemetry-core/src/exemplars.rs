@@ -1,12 +1,13 @@
 //! Exemplars: measurements that point from a metric to a trace (specification, "Exemplar"). The SDK takes none, so the
-//! histograms of durations that are ours take them, and the OTLP exporter adds them to their data points.
+//! histograms of durations that are ours take them; the OTLP exporter adds them to their data points, and OpenMetrics
+//! text to the lines of their buckets.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::metrics::Histogram;
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue, SpanId, TraceId};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue as KeyValueMessage;
@@ -16,7 +17,7 @@ use opentelemetry_semantic_conventions::attribute;
 
 use crate::config::ExemplarFilter;
 
-/// Where exemplars wait for the next export. Clones share them.
+/// Where exemplars wait for the next export and the next scrape. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Exemplars {
     filter: ExemplarFilter,
@@ -49,6 +50,17 @@ impl Exemplars {
         TracedHistogram { histogram, reservoir: Some(reservoir) }
     }
 
+    /// Those of the metric of this name that a scrape tells, and wants newer ones. They are told again until there are.
+    ///
+    /// A measurement that came after the collection is not in it: its exemplar waits for the next.
+    pub(crate) fn scraped(&self, metric: &str, collected: SystemTime) -> Vec<Arc<Exemplar>> {
+        let reservoirs = self.reservoirs.lock().unwrap_or_else(PoisonError::into_inner);
+        let reservoir = reservoirs.iter().find(|reservoir| reservoir.name == metric).cloned();
+        drop(reservoirs);
+        let places = reservoir.as_ref().map(|reservoir| &reservoir.places[..]).unwrap_or_default();
+        places.iter().filter_map(|place| place.scraped(nanoseconds(collected))).collect()
+    }
+
     /// Whether there may be any.
     pub(crate) fn is_empty(&self) -> bool {
         self.reservoirs.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
@@ -75,18 +87,28 @@ pub(crate) struct TracedHistogram {
 }
 
 impl TracedHistogram {
-    /// Records the measurement, and keeps it as an exemplar of the current span where the next export wants one.
+    /// Records the measurement, and keeps it as an exemplar of the current span where the next export or scrape
+    /// wants one.
     pub(crate) fn record(&self, value: f64, attributes: &[KeyValue]) {
         self.histogram.record(value, attributes);
         if let Some(reservoir) = &self.reservoir {
-            reservoir.offer(value, attributes);
+            reservoir
+                .offer(value, attributes, || Context::map_current(|cx| Ids::of(cx.span().span_context())));
+        }
+    }
+
+    /// [`TracedHistogram::record`] of a span that is not the current one.
+    pub(crate) fn record_of(&self, span: &SpanContext, value: f64, attributes: &[KeyValue]) {
+        self.histogram.record(value, attributes);
+        if let Some(reservoir) = &self.reservoir {
+            reservoir.offer(value, attributes, || Ids::of(span));
         }
     }
 }
 
 /// The exemplars of one instrument: for each bucket one of what went well and one of what did not, each the first
-/// since the last export. Its size is fixed, however many series there are; a measurement that is not kept costs a
-/// look at its bucket.
+/// since the last export, and since the last scrape. Its size is fixed, however many series there are; a measurement
+/// that is not kept costs a look at its bucket.
 #[derive(Debug)]
 struct Reservoir {
     name: &'static str,
@@ -95,69 +117,141 @@ struct Reservoir {
     places: Vec<Place>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Place {
-    is_taken: AtomicBool,
-    exemplar: Mutex<Option<Exemplar>>,
+    /// Which of [`EXPORT`] and [`SCRAPE`] want a new one.
+    wanted: AtomicU8,
+    kept: Mutex<Kept>,
 }
 
+const EXPORT: u8 = 0b01;
+const SCRAPE: u8 = 0b10;
+
+#[derive(Debug, Default)]
+struct Kept {
+    for_export: Option<Arc<Exemplar>>,
+    for_scrape: Option<Arc<Exemplar>>,
+}
+
+/// A measurement, the span it was made in, and the attributes of its series.
 #[derive(Debug)]
-struct Exemplar {
-    value: f64,
-    time_unix_nano: u64,
+pub(crate) struct Exemplar {
+    pub(crate) value: f64,
+    pub(crate) time_unix_nano: u64,
     trace_id: TraceId,
     span_id: SpanId,
     attributes: Vec<KeyValue>,
 }
 
+impl Exemplar {
+    /// The trace's id and the span's; `None` where no span was current.
+    pub(crate) fn ids(&self) -> Option<(TraceId, SpanId)> {
+        (self.trace_id != TraceId::INVALID).then_some((self.trace_id, self.span_id))
+    }
+
+    /// Whether the series with these attributes is its own.
+    pub(crate) fn is_of(&self, attributes: &[KeyValue]) -> bool {
+        attributes.len() == self.attributes.len()
+            && self.attributes.iter().all(|one| attributes.contains(one))
+    }
+}
+
 impl Reservoir {
-    fn offer(&self, value: f64, attributes: &[KeyValue]) {
+    fn offer(&self, value: f64, attributes: &[KeyValue], ids: impl FnOnce() -> Ids) {
         let bucket = self.bounds.partition_point(|bound| *bound < value);
         let is_error = attributes.iter().any(|one| one.key.as_str() == attribute::ERROR_TYPE);
         let Some(place) = self.places.get(2 * bucket + usize::from(is_error)) else { return };
-        if place.is_taken.load(Ordering::Relaxed) {
+        if place.wanted.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let (trace_id, span_id, is_sampled) = Context::map_current(|cx| {
-            let span = cx.span();
-            let span = span.span_context();
-            (span.trace_id(), span.span_id(), span.is_sampled())
-        });
-        if (self.filter == ExemplarFilter::AlwaysOn || is_sampled)
-            && !place.is_taken.swap(true, Ordering::AcqRel)
-        {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let time_unix_nano = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-            let exemplar =
-                Exemplar { value, time_unix_nano, trace_id, span_id, attributes: attributes.to_vec() };
-            *place.exemplar.lock().unwrap_or_else(PoisonError::into_inner) = Some(exemplar);
+        let Ids { trace_id, span_id, is_sampled } = ids();
+        if self.filter == ExemplarFilter::AlwaysOn || is_sampled {
+            let time_unix_nano = nanoseconds(SystemTime::now());
+            place.keep(|| Exemplar {
+                value,
+                time_unix_nano,
+                trace_id,
+                span_id,
+                attributes: attributes.to_vec(),
+            });
         }
     }
 }
 
+struct Ids {
+    trace_id: TraceId,
+    span_id: SpanId,
+    is_sampled: bool,
+}
+
+impl Ids {
+    fn of(span: &SpanContext) -> Self {
+        Self { trace_id: span.trace_id(), span_id: span.span_id(), is_sampled: span.is_sampled() }
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { wanted: AtomicU8::new(EXPORT | SCRAPE), kept: Mutex::default() }
+    }
+}
+
 impl Place {
+    /// Keeps an exemplar for those who still want one.
+    fn keep(&self, exemplar: impl FnOnce() -> Exemplar) {
+        let wanted = self.wanted.swap(0, Ordering::AcqRel);
+        if wanted == 0 {
+            return;
+        }
+        let exemplar = Arc::new(exemplar());
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted & EXPORT != 0 {
+            kept.for_export = Some(exemplar.clone());
+        }
+        if wanted & SCRAPE != 0 {
+            kept.for_scrape = Some(exemplar);
+        }
+    }
+
     /// Gives its exemplar to its point. Where it has none (the series is summed up with others), it is dropped; where
     /// it is later than the collection, it waits for the next.
     fn fill(&self, points: &mut [HistogramDataPoint]) {
-        let mut waiting = self.exemplar.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let collected = points.iter().map(|point| point.time_unix_nano).max().unwrap_or_default();
-        let Some(exemplar) = waiting.take_if(|exemplar| exemplar.time_unix_nano <= collected) else { return };
-        drop(waiting);
-        self.is_taken.store(false, Ordering::Release);
+        let is_in_it = |exemplar: &mut Arc<Exemplar>| exemplar.time_unix_nano <= collected;
+        let Some(exemplar) = kept.for_export.take_if(is_in_it) else { return };
+        drop(kept);
+        self.wanted.fetch_or(EXPORT, Ordering::Release);
         let attributes: Vec<KeyValueMessage> = exemplar.attributes.iter().map(Into::into).collect();
         let is_its_own = |point: &&mut HistogramDataPoint| {
             point.attributes.len() == attributes.len()
                 && attributes.iter().all(|one| point.attributes.contains(one))
         };
         if let Some(point) = points.iter_mut().find(is_its_own) {
-            let is_traced = exemplar.trace_id != TraceId::INVALID;
+            let (trace_id, span_id) = match exemplar.ids() {
+                Some((trace_id, span_id)) => (trace_id.to_bytes().to_vec(), span_id.to_bytes().to_vec()),
+                None => (Vec::new(), Vec::new()),
+            };
             point.exemplars.push(ExemplarMessage {
                 filtered_attributes: Vec::new(),
                 time_unix_nano: exemplar.time_unix_nano,
-                span_id: if is_traced { exemplar.span_id.to_bytes().to_vec() } else { Vec::new() },
-                trace_id: if is_traced { exemplar.trace_id.to_bytes().to_vec() } else { Vec::new() },
+                span_id,
+                trace_id,
                 value: Some(exemplar::Value::AsDouble(exemplar.value)),
             });
         }
     }
+
+    fn scraped(&self, collected: u64) -> Option<Arc<Exemplar>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let exemplar = kept.for_scrape.clone().filter(|exemplar| exemplar.time_unix_nano <= collected)?;
+        drop(kept);
+        self.wanted.fetch_or(SCRAPE, Ordering::Release);
+        Some(exemplar)
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

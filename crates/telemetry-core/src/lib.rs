@@ -74,7 +74,8 @@
 //!   limits keep back is counted in [`export::ExportHealth`].
 //! - Give errors to `tracing` as `error = &error as &(dyn std::error::Error + 'static)`: then log lines and records tell
 //!   the whole chain, without the URLs and values that such errors quote. `%error` is only text, as the error has it.
-//! - Exemplars lead from the three `*.duration` metrics to traces, by OTLP. The Prometheus text has no place for them.
+//! - Exemplars lead from the three `*.duration` metrics to traces, by OTLP and by OpenMetrics
+//!   ([`prometheus`] says how far). The classic Prometheus text has no place for them.
 //! - Telemetry costs no request: exporters live on threads of their own, queues are bounded, and what
 //!   is dropped is counted.
 //! - [`span`] tells the current span what the application knows.

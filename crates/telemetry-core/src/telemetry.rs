@@ -24,7 +24,7 @@ use crate::config::Http;
 use crate::exemplars::Exemplars;
 use crate::export::{ExportHealth, Providers};
 use crate::paths::PathPatterns;
-use crate::prometheus::PullReader;
+use crate::prometheus::{Format, PullReader};
 use crate::propagation::{self, Propagation};
 use crate::runtime::{RuntimeWatch, Runtimes};
 use crate::server::ServerTelemetry;
@@ -265,7 +265,24 @@ impl Telemetry {
     /// assert!(text.lines().any(|line| line == series));
     /// ```
     pub fn prometheus(&self) -> Option<String> {
-        self.inner.metrics.as_ref()?.scrape()
+        self.scrape(Format::Text)
+    }
+
+    /// [`Telemetry::prometheus`] in the format that whoever scrapes prefers ([`Format::accepted_by`]): OpenMetrics has
+    /// the exemplars too.
+    ///
+    /// ```
+    /// use telemetry_core::prometheus::Format;
+    ///
+    /// # let telemetry = telemetry_core::testing::TestTelemetry::new();
+    /// telemetry.meter().u64_counter("orders.created").build().add(2, &[]);
+    ///
+    /// let text = telemetry.scrape(Format::OpenMetrics).expect("metrics are made");
+    /// assert!(text.contains("# TYPE orders_created counter\norders_created_total{"));
+    /// assert!(text.ends_with("# EOF\n"));
+    /// ```
+    pub fn scrape(&self, format: Format) -> Option<String> {
+        self.inner.metrics.as_ref()?.scrape(format, &self.inner.exemplars)
     }
 
     pub(crate) fn exemplars(&self) -> &Exemplars {

@@ -149,7 +149,7 @@ impl TestTelemetry {
             propagation,
             baggage_trusted_paths: PathPatterns::new(["/internal/*"]),
             excluded_paths: PathPatterns::new(["/health", "/metrics"]),
-            exemplars: Exemplars::new(ExemplarFilter::AlwaysOff),
+            exemplars: Exemplars::new(ExemplarFilter::TraceBased),
             http,
             hosts: Hosts::default(),
             exports: None,

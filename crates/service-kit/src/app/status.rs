@@ -1,9 +1,11 @@
 //! What operators and orchestrators ask every service: who are you, do you live, can you work, how much do you do.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, get, web};
+use actix_web::http::header::VARY;
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
-use telemetry_core::{Telemetry, context, prometheus};
+use telemetry_core::prometheus::Format;
+use telemetry_core::{Telemetry, context};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -94,16 +96,24 @@ async fn report_readiness(
     Ok(HttpResponse::build(StatusCode::OK).json(Readiness { status: "ready" }))
 }
 
-/// Tells every metric, as a Prometheus server reads it.
+/// Tells every metric, as a Prometheus server reads it: as OpenMetrics, with exemplars, to those that ask for it.
 #[utoipa::path(tag = "status", responses(
-    (status = 200, body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"),
+    (status = 200, content(
+        (String = "text/plain; version=0.0.4; charset=utf-8"),
+        (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+    )),
     (status = 404, description = "`metrics_disabled`: `OTEL_METRICS_EXPORTER` is `none`, or the SDK is disabled"),
 ))]
 #[get("/metrics")]
-async fn report_metrics(telemetry: web::Data<Telemetry>) -> Result<HttpResponse, Problem> {
-    let text = context::blocking(move || telemetry.prometheus()).await.ok_or_else(|| {
+async fn report_metrics(
+    request: HttpRequest,
+    telemetry: web::Data<Telemetry>,
+) -> Result<HttpResponse, Problem> {
+    let format = Format::accepted_by(&request);
+    let text = context::blocking(move || telemetry.scrape(format)).await.ok_or_else(|| {
         // An empty success would look like a service without work to whoever watches it.
         Problem::new(StatusCode::NOT_FOUND, code::METRICS_DISABLED, "This process makes no metrics.")
     })?;
-    Ok(HttpResponse::Ok().content_type(prometheus::CONTENT_TYPE).body(text))
+    let mut answer = HttpResponse::Ok();
+    Ok(answer.content_type(format.content_type()).insert_header((VARY, "accept")).body(text))
 }

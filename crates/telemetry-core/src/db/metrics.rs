@@ -1,9 +1,11 @@
 //! The instruments of queries and pools (semantic conventions, "Database metrics").
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::trace::SpanContext;
 use opentelemetry_semantic_conventions::metric::{
     DB_CLIENT_CONNECTION_CREATE_TIME, DB_CLIENT_CONNECTION_TIMEOUTS, DB_CLIENT_CONNECTION_USE_TIME,
     DB_CLIENT_CONNECTION_WAIT_TIME, DB_CLIENT_OPERATION_DURATION,
@@ -31,15 +33,22 @@ impl OperationMetrics {
         Self { duration: telemetry.exemplars().of(duration, DB_CLIENT_OPERATION_DURATION, &BUCKETS) }
     }
 
-    pub(super) fn record(&self, query: &Query, failure: Option<&Failure>, duration: Duration) {
-        let seconds = duration.as_secs_f64();
-        match failure {
-            None => self.duration.record(seconds, &query.metric_attributes),
-            Some(failure) => {
-                let mut attributes = query.metric_attributes.clone();
-                attributes.extend(failure.attributes());
-                self.duration.record(seconds, &attributes);
-            }
+    /// `span` is the query's own; without one (of the statements that begin and end transactions) the measurement
+    /// belongs to the current span.
+    pub(super) fn record(
+        &self,
+        query: &Query,
+        failure: Option<&Failure>,
+        span: Option<&SpanContext>,
+        duration: Duration,
+    ) {
+        let mut attributes = Cow::Borrowed(&query.metric_attributes[..]);
+        if let Some(failure) = failure {
+            attributes.to_mut().extend(failure.attributes());
+        }
+        match span {
+            Some(span) => self.duration.record_of(span, duration.as_secs_f64(), &attributes),
+            None => self.duration.record(duration.as_secs_f64(), &attributes),
         }
     }
 }

@@ -113,7 +113,8 @@ impl Finished {
     /// Tells how the query went.
     pub(super) fn end(self, shared: &Shared, failure: Option<&Failure>, rows: Option<u64>) {
         if let Some(query) = &self.query {
-            shared.metrics.record(query, failure, self.duration);
+            let span = self.span.as_ref().map(|span| span.span_context());
+            shared.metrics.record(query, failure, span, self.duration);
         }
         let Some(mut span) = self.span else { return };
         if let Some(failure) = failure {

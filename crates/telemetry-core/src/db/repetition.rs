@@ -1,8 +1,10 @@
 //! The same statement again and again under one request: the query in a loop that should be a join
 //! ("N+1").
 //!
-//! The server's middleware and [`Telemetry::background`](crate::Telemetry::background) put a counter into
-//! the context of what they start, so it goes wherever the context does. When a statement has been run as
+//! Whatever root or request the library itself opens a span for has a counter: the server's middleware, the work on
+//! a WebSocket's message, [`Telemetry::background`](crate::Telemetry::background) and `background_linked` put one into
+//! the context of what they start, so it goes wherever the context does. A trace that begins elsewhere (a span of
+//! `tracing` or of the application's own outside of all of these) has none. When a statement has been run as
 //! often as [`config::Database::repeated_query_threshold`] says, that is told once: as an event of the
 //! request's span and as a warning.
 //!

@@ -16,11 +16,17 @@ use opentelemetry_proto::tonic::metrics::v1::{Exemplar, exemplar};
 
 use super::*;
 use crate::config::Env;
+use crate::prometheus::Format;
 use crate::resource::resource;
 use collector::{Answer, Collector};
 
 /// Long enough for a loopback collector, short enough to see that it is kept.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// What a Prometheus server gets.
+fn scrape(providers: &Providers) -> Option<String> {
+    providers.pull.as_ref()?.scrape(Format::Text, &providers.exemplars)
+}
 
 /// Providers that send everything to `endpoint` and nothing before they are told to.
 fn start(endpoint: &str, variables: &[(&str, &str)]) -> Providers {
@@ -141,7 +147,7 @@ fn a_metric_with_too_many_series_is_summed_up_and_told_once() {
     let meter = providers.meter.meter("test");
     let many = meter.u64_counter("many").build();
     let few = meter.f64_histogram("few").with_boundaries(vec![1.0, 2.0]).build();
-    let read = || providers.pull.as_ref().and_then(PullReader::scrape).expect("metrics are made");
+    let read = || scrape(&providers).expect("metrics are made");
     for n in 0..3 {
         many.add(1, &[KeyValue::new("n", n)]);
         few.record(1.5, &[KeyValue::new("n", n)]);
@@ -457,9 +463,9 @@ fn metrics_can_be_fetched_beside_every_exporter_and_not_without_metrics() {
     let fetched = |variables: &[(&str, &str)]| {
         let providers = start(&collector.endpoint(), variables);
         providers.meter.meter("test").u64_counter("orders").build().add(3, &[]);
-        let text = providers.pull.as_ref().and_then(|reader| reader.scrape());
+        let text = scrape(&providers);
         assert!(providers.shutdown(DEADLINE).is_complete());
-        assert_eq!(providers.pull.as_ref().and_then(|reader| reader.scrape()), None, "after the shutdown");
+        assert_eq!(scrape(&providers), None, "after the shutdown");
         text
     };
     for exporter in ["prometheus", "console", "otlp", "otlp,prometheus,console"] {

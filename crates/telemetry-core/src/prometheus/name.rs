@@ -54,7 +54,7 @@ fn sanitized(name: &str, is_allowed: impl Fn(char) -> bool) -> String {
 
 /// A unit of UCUM in the words that Prometheus has for it: `By/s` is `bytes_per_second`. Empty for none, and for
 /// what is only annotated (`{request}`).
-fn unit_words(unit: &str, instrument: Instrument) -> String {
+pub(super) fn unit_words(unit: &str, instrument: Instrument) -> String {
     let unit = without_annotations(unit);
     let (unit, per) = unit.split_once('/').unwrap_or((&unit, ""));
     let (unit, per) = (unit.trim(), per.trim());

@@ -9,7 +9,9 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 
+use super::Format;
 use super::text::Text;
+use crate::exemplars::Exemplars;
 use crate::export::Overflows;
 
 /// A reader that its provider shares with whoever asks for the metrics: cumulative, and idle until asked.
@@ -34,8 +36,8 @@ impl PullReader {
     }
 
     /// [`PullReader::read`], as text for Prometheus. The first text that leaves something out is logged.
-    pub(crate) fn scrape(&self) -> Option<String> {
-        let Text { text, left_out } = Text::of(&self.read()?);
+    pub(crate) fn scrape(&self, format: Format, exemplars: &Exemplars) -> Option<String> {
+        let Text { text, left_out } = Text::of(&self.read()?, format, exemplars);
         if let Some(first) = left_out.first()
             && !self.has_warned.swap(true, Ordering::Relaxed)
         {

@@ -1,15 +1,20 @@
 //! What each kind of instrument becomes, by the exact text.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::trace::{TraceContextExt as _, Tracer as _, TracerProvider as _};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use super::PullReader;
 use super::family::number;
 use super::text::Text;
+use super::{Format, PullReader};
+use crate::config::ExemplarFilter;
+use crate::exemplars::Exemplars;
 use crate::export::Overflows;
 
 /// The text of what `record` records under the scope `test`, without a resource.
@@ -17,7 +22,15 @@ use crate::export::Overflows;
 fn assert_text(record: impl FnOnce(&Meter), expected: &str) {
     let (provider, reader) = provider(Resource::builder_empty().build());
     record(&provider.meter("test"));
-    assert_eq!(reader.scrape().as_deref(), Some(expected));
+    assert_eq!(scrape(&reader).as_deref(), Some(expected));
+}
+
+fn scrape(reader: &PullReader) -> Option<String> {
+    reader.scrape(Format::Text, &no_exemplars())
+}
+
+fn no_exemplars() -> Exemplars {
+    Exemplars::new(ExemplarFilter::AlwaysOff)
 }
 
 fn provider(resource: Resource) -> (SdkMeterProvider, PullReader) {
@@ -102,8 +115,8 @@ fn observed_values_are_read_at_every_scrape_whoever_reads_besides() {
         .build();
     for expected in [1, 3] {
         let line = format!("reads_total{{otel_scope_name=\"test\"}} {expected}\n");
-        assert_eq!(reader.scrape(), Some(format!("# TYPE reads_total counter\n{line}")));
-        other.scrape();
+        assert_eq!(scrape(&reader), Some(format!("# TYPE reads_total counter\n{line}")));
+        scrape(&other);
     }
 }
 
@@ -161,7 +174,7 @@ fn an_exponential_histogram_has_one_bucket() {
     size.record(3, &[]);
     size.record(4, &[]);
     assert_eq!(
-        reader.scrape().as_deref(),
+        scrape(&reader).as_deref(),
         Some(
             r#"# TYPE size_bytes histogram
 size_bytes_bucket{otel_scope_name="test",le="+Inf"} 2
@@ -244,7 +257,7 @@ fn the_resource_is_in_target_info_alone_and_the_scope_in_every_series() {
         .record(1, &[]);
     provider.meter("base").i64_gauge("up").build().record(2, &[]);
     assert_eq!(
-        reader.scrape().as_deref(),
+        scrape(&reader).as_deref(),
         Some(
             r#"# HELP target_info Target metadata
 # TYPE target_info gauge
@@ -297,10 +310,10 @@ fn a_text_ends_where_it_would_become_too_long() {
             .record(1, &[]);
     }
     let metrics = reader.read().expect("the provider lives");
-    let whole = Text::of(&metrics);
+    let whole = Text::of(&metrics, Format::Text, &no_exemplars());
     assert!(whole.left_out.is_empty() && whole.text.len() > 600, "{whole:?}");
     assert_eq!(
-        Text::within(300, &metrics).text,
+        Text::within(300, &metrics, Format::Text, &no_exemplars()).text,
         r#"# HELP a xxxxx
 # TYPE a gauge
 a{otel_scope_name="test"} 1
@@ -315,16 +328,16 @@ c{otel_scope_name="test"} 1
 #[test]
 fn asking_twice_gives_the_same_text_and_nothing_gives_an_empty_one() {
     let (provider, reader) = provider(Resource::builder_empty().build());
-    assert_eq!(reader.scrape().as_deref(), Some(""));
+    assert_eq!(scrape(&reader).as_deref(), Some(""));
     for scope in ["c", "a", "b"] {
         let counter = provider.meter(scope).f64_counter("work").with_unit("s").build();
         for worker in 0..20 {
             counter.add(0.5, &[KeyValue::new("worker", worker)]);
         }
     }
-    let first = reader.scrape();
+    let first = scrape(&reader);
     assert_eq!(first.as_deref().map(|text| text.lines().count()), Some(61));
-    assert_eq!(reader.scrape(), first);
+    assert_eq!(scrape(&reader), first);
 }
 
 #[test]
@@ -342,4 +355,118 @@ fn numbers_are_spelled_as_prometheus_reads_them() {
     ] {
         assert_eq!(number(value), expected);
     }
+}
+
+/// The OpenMetrics text of what `record` records under the scope `test`.
+#[track_caller]
+fn assert_open_metrics(record: impl FnOnce(&Meter), resource: Resource, expected: &str) {
+    let (provider, reader) = provider(resource);
+    record(&provider.meter("test"));
+    assert_eq!(reader.scrape(Format::OpenMetrics, &no_exemplars()).as_deref(), Some(expected));
+}
+
+#[test]
+fn open_metrics_has_families_units_and_an_end() {
+    assert_open_metrics(
+        |meter| {
+            let orders = meter.u64_counter("orders.created").with_unit("{order}");
+            orders.with_description("So-called \"orders\".\n").build().add(2, &[]);
+            meter.f64_counter("cpu.time").with_unit("s").build().add(0.5, &[]);
+            meter.f64_gauge("cache.utilization").with_unit("1").build().record(0.25, &[]);
+            let duration = meter.f64_histogram("work").with_unit("s").with_boundaries(vec![0.5, 1.0]).build();
+            duration.record(0.75, &[]);
+        },
+        Resource::builder_empty().with_attribute(KeyValue::new("service.name", "order-service")).build(),
+        r#"# HELP target Target metadata
+# TYPE target info
+target_info{service_name="order-service"} 1
+# TYPE cache_utilization_ratio gauge
+# UNIT cache_utilization_ratio ratio
+cache_utilization_ratio{otel_scope_name="test"} 0.25
+# TYPE cpu_time_seconds counter
+# UNIT cpu_time_seconds seconds
+cpu_time_seconds_total{otel_scope_name="test"} 0.5
+# HELP orders_created So-called \"orders\".\n
+# TYPE orders_created counter
+orders_created_total{otel_scope_name="test"} 2
+# TYPE work_seconds histogram
+# UNIT work_seconds seconds
+work_seconds_bucket{otel_scope_name="test",le="0.5"} 0
+work_seconds_bucket{otel_scope_name="test",le="1.0"} 1
+work_seconds_bucket{otel_scope_name="test",le="+Inf"} 1
+work_seconds_sum{otel_scope_name="test"} 0.75
+work_seconds_count{otel_scope_name="test"} 1
+# EOF
+"#,
+    );
+    assert_open_metrics(|_| {}, Resource::builder_empty().build(), "# EOF\n");
+}
+
+#[test]
+fn open_metrics_leaves_out_names_that_another_type_reserves_without_a_comment() {
+    assert_open_metrics(
+        |meter| {
+            meter.u64_counter("orders").build().add(1, &[]);
+            meter.u64_gauge("orders.created").build().record(7, &[]);
+            let change = meter.f64_histogram("change").with_boundaries(vec![-1.0]).build();
+            change.record(-2.0, &[]);
+        },
+        Resource::builder_empty().build(),
+        r#"# TYPE change histogram
+change_bucket{otel_scope_name="test",le="-1.0"} 1
+change_bucket{otel_scope_name="test",le="+Inf"} 1
+# TYPE orders_created gauge
+orders_created{otel_scope_name="test"} 7
+# EOF
+"#,
+    );
+}
+
+#[test]
+fn exemplars_stand_on_their_buckets_until_newer_ones_come() {
+    let (provider, reader) = provider(Resource::builder_empty().build());
+    let exemplars = Exemplars::new(ExemplarFilter::TraceBased);
+    let tracers = SdkTracerProvider::builder().build();
+    let histogram = provider.meter("test").f64_histogram("work").with_boundaries(vec![1.0]).build();
+    let histogram = exemplars.of(histogram, "work", &[1.0]);
+    let measure = |value: f64, route: &'static str| {
+        tracers.tracer("test").in_span("work", |cx| {
+            histogram.record(value, &[KeyValue::new("route", route)]);
+            let span = cx.span().span_context().clone();
+            format!("trace_id=\"{}\",span_id=\"{}\"", span.trace_id(), span.span_id())
+        })
+    };
+    // Each line with an exemplar: which bucket of which route, and the exemplar without its time.
+    let told = || {
+        let text = reader.scrape(Format::OpenMetrics, &exemplars).expect("the provider lives");
+        let lines = text.lines().filter_map(|line| line.split_once(" # ")).map(|(sample, exemplar)| {
+            let (exemplar, time) = exemplar.rsplit_once(' ').expect("a time");
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+            assert!(
+                (0.0..600.0).contains(&(since - time.parse::<f64>().expect("a number"))),
+                "{exemplar} {time}"
+            );
+            let le = sample.split("le=\"").nth(1).expect("a bucket").split('"').next().unwrap_or_default();
+            let route = if sample.contains("route=\"/a\"") { "a" } else { "b" };
+            format!("{route} {le} {exemplar}")
+        });
+        lines.collect::<Vec<_>>()
+    };
+
+    histogram.record(0.5, &[KeyValue::new("route", "/a")]);
+    assert_eq!(told(), Vec::<String>::new(), "no span is current");
+    let first = measure(0.5, "/a");
+    measure(0.7, "/b");
+    let slow = measure(3.0, "/b");
+    let expected = [format!("a 1.0 {{{first}}} 0.5"), format!("b +Inf {{{slow}}} 3")];
+    assert_eq!(told(), expected);
+    assert_eq!(told(), expected, "nothing newer has come");
+    let other = measure(0.7, "/b");
+    let mut request = (&reader.read().expect("the provider lives")).into();
+    exemplars.fill(&mut request);
+    assert_eq!(told(), [format!("b 1.0 {{{other}}} 0.7"), format!("b +Inf {{{slow}}} 3")]);
+    // What is exported does not depend on who scrapes.
+    let exported = format!("{request:?}").matches("filtered_attributes").count();
+    assert_eq!(exported, 2);
+    assert!(!reader.scrape(Format::Text, &exemplars).expect("the provider lives").contains(" # "));
 }

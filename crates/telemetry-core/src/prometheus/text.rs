@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics};
 
+use super::Format;
 use super::family::{Distribution, Family, Kind};
 use super::label::{self, Labels};
-use super::name::{Instrument, family_name};
+use super::name::{Instrument, family_name, unit_words};
+use crate::exemplars::{Exemplar, Exemplars};
 
 /// How long the text may become. The SDK keeps at most 2000 series of an instrument, so this is for processes
 /// with very many instruments or very long attributes; a Prometheus server would rather refuse such a text.
@@ -38,13 +41,19 @@ impl fmt::Display for LeftOut {
 }
 
 impl Text {
-    pub(super) fn of(metrics: &ResourceMetrics) -> Self {
-        Self::within(LIMIT_BYTES, metrics)
+    /// In this format; of the exemplars, those that it has a place for.
+    pub(super) fn of(metrics: &ResourceMetrics, format: Format, exemplars: &Exemplars) -> Self {
+        Self::within(LIMIT_BYTES, metrics, format, exemplars)
     }
 
     /// Target first, then families by name, then what is left out.
-    pub(super) fn within(limit: usize, metrics: &ResourceMetrics) -> Self {
-        let mut families = Families::default();
+    pub(super) fn within(
+        limit: usize,
+        metrics: &ResourceMetrics,
+        format: Format,
+        exemplars: &Exemplars,
+    ) -> Self {
+        let mut families = Families { format, exemplars, families: BTreeMap::new(), left_out: Vec::new() };
         // The SDK gives scopes in no order; which of two that disagree wins should not change.
         let mut scopes: Vec<_> =
             metrics.scope_metrics().map(|scope| (scope_labels(scope.scope()), scope)).collect();
@@ -55,9 +64,10 @@ impl Text {
             }
         }
 
-        let Families { families, mut left_out } = families;
-        let mut text = target_info(metrics);
-        let mut sample_names = BTreeSet::from([TARGET_INFO.to_owned()]);
+        let Families { families, mut left_out, .. } = families;
+        let target = target(metrics, format);
+        let mut text = target.lines(TARGET_INFO);
+        let mut sample_names = BTreeSet::from_iter(target.sample_names(TARGET_INFO));
         for (name, family) in families {
             let own_names = family.sample_names(&name);
             if own_names.iter().any(|own| sample_names.contains(own)) {
@@ -75,8 +85,10 @@ impl Text {
             text += &lines;
             sample_names.extend(own_names);
         }
-        for metric in &left_out {
-            text += &format!("# left out: {metric}\n");
+        match format {
+            Format::Text => text.extend(left_out.iter().map(|metric| format!("# left out: {metric}\n"))),
+            // It knows no comments.
+            Format::OpenMetrics => text += "# EOF\n",
         }
         Self { text, left_out }
     }
@@ -102,25 +114,25 @@ fn scope_labels(scope: &InstrumentationScope) -> Labels {
     labels
 }
 
-/// The resource's attributes as labels of one constant.
-fn target_info(metrics: &ResourceMetrics) -> String {
+/// The resource's attributes as labels of one constant, where there are any.
+fn target(metrics: &ResourceMetrics, format: Format) -> Family {
     let attributes = metrics.resource().iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let labels = label::of(attributes, &Labels::new());
-    if labels.is_empty() {
-        return String::new();
+    let mut info = Family::new(Kind::Info, format, "Target metadata", String::new());
+    if !labels.is_empty() {
+        info.add_value(TARGET_INFO, &labels, 1.0);
     }
-    let mut info = Family::new(Kind::Gauge, "Target metadata");
-    info.add_value(TARGET_INFO, &labels, 1.0);
-    info.lines(TARGET_INFO)
+    info
 }
 
-#[derive(Default)]
-struct Families {
+struct Families<'a> {
+    format: Format,
+    exemplars: &'a Exemplars,
     families: BTreeMap<String, Family>,
     left_out: Vec<LeftOut>,
 }
 
-impl Families {
+impl Families<'_> {
     fn add(&mut self, metric: &Metric, scope: &Labels) {
         match metric.data() {
             AggregatedMetrics::F64(data) => self.add_points(metric, data, scope, |number| number),
@@ -153,8 +165,10 @@ impl Families {
             Instrument::UpDownCounter | Instrument::Gauge => Kind::Gauge,
             Instrument::Histogram => Kind::Histogram,
         };
-        let family =
-            self.families.entry(name.clone()).or_insert_with(|| Family::new(kind, metric.description()));
+        let (families, format) = (&mut self.families, self.format);
+        let family = families.entry(name.clone()).or_insert_with(|| {
+            Family::new(kind, format, metric.description(), unit_words(metric.unit(), instrument))
+        });
         if family.kind != kind {
             self.left_out.push(LeftOut { name, reason: "another metric of this name has another type" });
             return;
@@ -177,21 +191,29 @@ impl Families {
             MetricData::Sum(sum) => all(sum.data_points().map(|point| {
                 family.add_value(&name, &labels(&mut point.attributes()), float(point.value()))
             })),
-            MetricData::Histogram(histogram) => all(histogram.data_points().map(|point| {
-                let distribution = Distribution {
-                    buckets: point.bounds().zip(point.bucket_counts()).collect(),
-                    count: point.count(),
-                    sum: float(point.sum()),
-                    min: point.min().map(&float),
+            MetricData::Histogram(histogram) => {
+                let exemplars: Vec<Arc<Exemplar>> = match self.format {
+                    Format::Text => Vec::new(),
+                    Format::OpenMetrics => self.exemplars.scraped(metric.name(), histogram.time()),
                 };
-                family.add_distribution(&name, &labels(&mut point.attributes()), &distribution)
-            })),
+                all(histogram.data_points().map(|point| {
+                    let distribution = Distribution {
+                        buckets: point.bounds().zip(point.bucket_counts()).collect(),
+                        count: point.count(),
+                        sum: float(point.sum()),
+                        min: point.min().map(&float),
+                        exemplars: own(&exemplars, point.attributes()),
+                    };
+                    family.add_distribution(&name, &labels(&mut point.attributes()), &distribution)
+                }))
+            }
             MetricData::ExponentialHistogram(histogram) => all(histogram.data_points().map(|point| {
                 let distribution = Distribution {
                     buckets: Vec::new(),
                     count: u64::try_from(point.count()).unwrap_or(u64::MAX),
                     sum: float(point.sum()),
                     min: point.min().map(&float),
+                    exemplars: Vec::new(),
                 };
                 family.add_distribution(&name, &labels(&mut point.attributes()), &distribution)
             })),
@@ -200,6 +222,18 @@ impl Families {
             self.left_out.push(LeftOut { name, reason: "some of its series have the labels of others" });
         }
     }
+}
+
+/// The exemplars of the series with these attributes.
+fn own<'a>(
+    exemplars: &[Arc<Exemplar>],
+    attributes: impl Iterator<Item = &'a KeyValue>,
+) -> Vec<Arc<Exemplar>> {
+    if exemplars.is_empty() {
+        return Vec::new();
+    }
+    let attributes: Vec<KeyValue> = attributes.cloned().collect();
+    exemplars.iter().filter(|exemplar| exemplar.is_of(&attributes)).cloned().collect()
 }
 
 /// Whether all are true; runs them all.

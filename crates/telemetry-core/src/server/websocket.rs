@@ -41,13 +41,13 @@ use opentelemetry::trace::{Link, SpanBuilder, SpanKind, SpanRef, Status, TraceCo
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute;
 
-use crate::Telemetry;
 use crate::names::{
     BODY_SIZE_BUCKETS, WEBSOCKET_CLOSE_CODE, WEBSOCKET_MESSAGE, WEBSOCKET_MESSAGE_SIZE,
     WEBSOCKET_MESSAGE_TYPE, WEBSOCKET_MESSAGES, WEBSOCKET_MESSAGES_RECEIVED, WEBSOCKET_MESSAGES_SENT,
 };
 use crate::span::{Exception, PANIC};
 use crate::untraced::is_untraced;
+use crate::{Telemetry, db};
 
 /// How many messages of a connection are events of its span; all are counted. A span holds 128 events.
 const MAX_EVENTS: u64 = 64;
@@ -170,8 +170,9 @@ impl WebSocket {
             KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone())
         });
         let root = Context::new().with_baggage(entries.collect::<Vec<_>>());
-        let span = self.telemetry.telemetry.tracer().build_with_context(builder, &root);
-        let mut ending = Ending { context: root.with_span(span), is_done: false };
+        let telemetry = &self.telemetry.telemetry;
+        let span = telemetry.tracer().build_with_context(builder, &root);
+        let mut ending = Ending { context: db::counted(telemetry, root.with_span(span)), is_done: false };
         let output = work.with_context(ending.context.clone()).await;
         ending.is_done = true;
         output
@@ -254,6 +255,7 @@ impl Drop for Ending {
             span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type));
             span.set_status(Status::error(description));
         }
+        db::tell(&self.context);
         span.end();
     }
 }

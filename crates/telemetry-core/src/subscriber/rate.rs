@@ -3,7 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ struct Shared {
     suppressed: Arc<AtomicU64>,
     /// Whether a thread runs that tells what is suppressed.
     is_told: AtomicBool,
+    /// Held while it is told, so that whoever tells last knows that all is told.
+    telling: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -69,12 +71,14 @@ impl RateLimit {
         let shared = (per_second > 0).then(|| {
             let places = (0..PLACES).map(|_| Place::default()).collect();
             let is_told = AtomicBool::new(false);
-            Arc::new(Shared { per_second, start: Instant::now(), places, suppressed, is_told })
+            let telling = Mutex::default();
+            Arc::new(Shared { per_second, start: Instant::now(), places, suppressed, is_told, telling })
         });
         Self { shared }
     }
 
-    /// Tells now what was suppressed and not told yet: for the end of the process.
+    /// Tells now what was suppressed and not told yet, for the end of the process: what another thread is about to
+    /// tell has been told when this returns.
     pub(crate) fn tell(&self) {
         if let Some(shared) = &self.shared {
             shared.tell();
@@ -152,6 +156,7 @@ impl Shared {
 
     /// How many places there was something to tell of.
     fn tell(&self) -> usize {
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         let told = self.places.iter().filter_map(|place| {
             let lines = place.suppressed.swap(0, Ordering::AcqRel);
             let Name { level, target, place } = place.name.get()?;

@@ -8,6 +8,7 @@ use diesel::r2d2::ConnectionManager;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::trace::Sampler;
 use telemetry_core::db::{Pool, PoolOptions};
+use telemetry_core::server::websocket::MessageKind;
 use telemetry_core::{config, context};
 
 use super::*;
@@ -177,6 +178,37 @@ async fn background_task_is_counted_for_itself() {
     let task = server.children.iter().find(|child| child.name == "rebuild").unwrap();
     assert_eq!(task.events, [told("SELECT", 3)]);
     assert_eq!(task.attributes["db.query.repetitions"], Value::I64(3));
+}
+
+#[actix_web::test]
+async fn each_message_of_a_connection_and_each_linked_task_is_counted_for_itself() {
+    let telemetry = threshold(3);
+    let _tracing = telemetry.collect_tracing();
+    let pool = pool(&telemetry);
+    let upgrade = test::TestRequest::get().uri("/events").to_http_request();
+    let socket = telemetry.websockets().observe(&upgrade, &mut HttpResponse::SwitchingProtocols().finish());
+    let select_all = async |times| {
+        for value in 0..times {
+            select(&pool, value).await;
+        }
+    };
+    socket.received(MessageKind::Text, 1, select_all(2)).await;
+    socket.received(MessageKind::Text, 1, select_all(4)).await;
+    let own = pool.clone();
+    telemetry.background_linked("recover", "no traceparent", async move {
+        for value in 0..3 {
+            select(&own, value).await;
+        }
+    });
+    assert!(telemetry.background_done(Duration::from_secs(10)).await);
+
+    let trees = telemetry.trees();
+    let [first, second, recover] = &trees[..] else { panic!("three traces: {trees:?}") };
+    assert!(first.events.is_empty() && !first.attributes.contains_key("db.query.repetitions"));
+    assert_eq!((second.kind.clone(), &second.events[..]), (SpanKind::Consumer, &[told("SELECT", 3)][..]));
+    assert_eq!(second.attributes["db.query.repetitions"], Value::I64(4));
+    assert_eq!((recover.name.as_str(), &recover.events[..]), ("recover", &[told("SELECT", 3)][..]));
+    assert_eq!(warnings(&telemetry).len(), 2);
 }
 
 #[actix_web::test]
