@@ -24,6 +24,7 @@ mod openapi;
 mod status;
 mod stopping;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,7 +49,7 @@ use self::listener::LastCalls;
 use self::status::Identity;
 use crate::config::{ServerConfig, Settings};
 use crate::db::Database;
-use crate::token::ServiceTokens;
+use crate::token::{self, ServiceTokens};
 
 pub use self::input::{BODY_LIMIT_BYTES, json_config};
 pub use self::stopping::Stopping;
@@ -180,7 +181,7 @@ impl Stopper {
             if let Some(last_calls) = last_calls
                 && let Err(error) = last_calls.refuse(2 * HANDOVER).await
             {
-                tracing::warn!(exception.message = %error, "the last connections were reset");
+                tracing::warn!(error = &error as &(dyn Error + 'static), "the last connections were reset");
             }
         };
         let stop = async {
@@ -288,7 +289,7 @@ fn assemble<S: Service>(
                 Ok(answer)
             }
         })
-        .wrap(around.telemetry.server())
+        .wrap(around.telemetry.server().trust_baggage_of(token::is_from_service))
 }
 
 /// Named origins only: an answer to any origin would let every page on the web read it.

@@ -64,7 +64,15 @@ pub struct Problem {
     detail: Cow<'static, str>,
     extensions: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    cause: Option<Box<dyn Error + Send + Sync>>,
+    cause: Option<Box<Cause>>,
+}
+
+/// Why there is a problem.
+#[derive(Debug)]
+struct Cause {
+    error: Box<dyn Error + Send + Sync>,
+    /// What the span is told of it, made while its type was known.
+    error_type: ErrorType,
 }
 
 impl Problem {
@@ -80,7 +88,7 @@ impl Problem {
     }
 
     /// 500 for what should not have happened. The caller learns nothing of `cause`.
-    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "Something went wrong here.")
             .caused_by(cause)
     }
@@ -91,9 +99,10 @@ impl Problem {
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    /// Keeps the cause for the log and the span.
-    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into());
+    /// Keeps the cause for the log and the span, whose `exception.type` is the cause's type.
+    pub fn caused_by(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        let error_type = ErrorType::new(self.code).caused_by(&cause);
+        self.cause = Some(Box::new(Cause { error: Box::new(cause), error_type }));
         self
     }
 
@@ -137,7 +146,7 @@ impl fmt::Display for Problem {
 
 impl Error for Problem {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as _)
+        self.cause.as_ref().map(|cause| &*cause.error as _)
     }
 }
 
@@ -163,10 +172,9 @@ impl ResponseError for Problem {
         }
         let mut response =
             response.body(serde_json::to_vec(&self.document()).expect("strings and JSON values are JSON"));
-        let error_type = ErrorType::new(self.code);
-        response.extensions_mut().insert(match self.source() {
-            Some(cause) => error_type.caused_by(cause),
-            None => error_type,
+        response.extensions_mut().insert(match &self.cause {
+            Some(cause) => cause.error_type.clone(),
+            None => ErrorType::new(self.code),
         });
         response
     }
@@ -304,9 +312,13 @@ mod tests {
         assert!(span.attributes.contains(&KeyValue::new("error.type", "gateway_unavailable")), "{span:?}");
         let exception = &span.events[0];
         assert_eq!(exception.name, "exception");
-        assert!(
-            exception.attributes.contains(&KeyValue::new("exception.message", "connection refused")),
-            "{exception:?}"
+        assert_eq!(
+            exception.attributes,
+            [
+                KeyValue::new("exception.type", "std::io::error::Error"),
+                KeyValue::new("exception.message", "connection refused"),
+                KeyValue::new("exception.stacktrace", "connection refused"),
+            ]
         );
     }
 

@@ -23,8 +23,10 @@ use reqwest::Method;
 use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use telemetry_core::Config;
 use telemetry_core::config::Env;
 use telemetry_core::opentelemetry::trace::SpanKind;
+use telemetry_core::propagation::Propagation;
 use telemetry_core::testing::{SpanTree, TestTelemetry};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -58,7 +60,7 @@ impl TestApp {
     /// Where it does not start; outside an actix runtime.
     pub async fn spawn<S: Service>(variables: impl IntoIterator<Item = (&str, &str)>) -> Self {
         let database = TestDatabase::new();
-        let telemetry = Arc::new(TestTelemetry::new());
+        let telemetry = Arc::new(TestTelemetry::with_propagation(propagation()));
         let own = [("PORT", "0"), ("WORKERS", "1"), ("DATABASE_URL", database.url())];
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let mut env = Env::of(own.into_iter().map(owned).chain(variables.into_iter().map(owned)));
@@ -121,6 +123,12 @@ impl TestApp {
     pub fn request(&self, method: Method, path: &str) -> Request<'_> {
         Request { app: self, request: self.client.request(method, format!("http://{}{path}", self.address)) }
     }
+}
+
+/// That of a process: the tenant's names are believed of services only.
+fn propagation() -> Propagation {
+    let config = Config::read(CALLER, env!("CARGO_PKG_VERSION"), &mut Env::of::<&str, &str>([]));
+    Propagation::new(&config.propagators).reserving(config.baggage_attributes)
 }
 
 /// Runs the service's migrations, undoes all of them, and runs them again.

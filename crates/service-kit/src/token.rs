@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,9 @@ impl From<jsonwebtoken::errors::Error> for InvalidToken {
 }
 
 /// Extractor: the service that calls, proved by its token. No anonymous caller gets past it.
+///
+/// A request's token is checked once, by whoever asks first: the extractor, or the middleware that decides whether
+/// its baggage is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceCaller {
     /// The calling service's name, such as `order-service`.
@@ -139,19 +142,38 @@ impl FromRequest for ServiceCaller {
     }
 }
 
+/// Whether a service of ours makes this request.
+pub(crate) fn is_from_service(request: &HttpRequest) -> bool {
+    check_once(request).is_some_and(|checked| checked.is_ok())
+}
+
 fn service_caller(request: &HttpRequest) -> Result<ServiceCaller, Problem> {
-    let tokens = request
-        .app_data::<web::Data<ServiceTokens>>()
-        .expect("the application around every service has its ServiceTokens");
-    let token = bearer(request).ok_or_else(|| {
+    let checked = check_once(request).ok_or_else(|| {
         Problem::unauthorized(
             code::MISSING_SERVICE_TOKEN,
             "This path is for other services: it needs a service token.",
         )
     })?;
-    tokens.check(token).map_err(|error| {
+    checked.map_err(|error| {
         Problem::unauthorized(code::INVALID_SERVICE_TOKEN, format!("The service token was refused: {error}."))
     })
+}
+
+/// What the request's token was found to be.
+#[derive(Clone)]
+struct Checked(Result<ServiceCaller, InvalidToken>);
+
+/// Checks the request's token, where it has one; the answer is kept with the request.
+fn check_once(request: &HttpRequest) -> Option<Result<ServiceCaller, InvalidToken>> {
+    if let Some(Checked(known)) = request.extensions().get() {
+        return Some(known.clone());
+    }
+    let tokens = request
+        .app_data::<web::Data<ServiceTokens>>()
+        .expect("the application around every service has its ServiceTokens");
+    let checked = tokens.check(bearer(request)?);
+    request.extensions_mut().insert(Checked(checked.clone()));
+    Some(checked)
 }
 
 /// Extractor: the text of the `Authorization: Bearer` header, unchecked; 401 `missing_token` without one.

@@ -214,7 +214,10 @@ fn plain_client() -> reqwest::Client {
     };
     builder().build().unwrap_or_else(|error| {
         // Minimal images have no CA certificates. Plain HTTP works without, and HTTPS will say so.
-        tracing::warn!(exception.message = %error, "no CA certificates: HTTPS requests will be refused");
+        tracing::warn!(
+            error = &error as &(dyn std::error::Error + 'static),
+            "no CA certificates: HTTPS requests will be refused"
+        );
         builder()
             .tls_certs_only([])
             .build()

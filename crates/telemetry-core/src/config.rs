@@ -73,7 +73,8 @@ pub struct Config {
     pub baggage_attributes: Vec<String>,
     /// `BAGGAGE_TRUSTED_URLS`, default `none`: paths, or globs with `*`, that only services of one's own call.
     /// What other callers send under the names of `BAGGAGE_ATTRIBUTES` is dropped, since anyone may claim to be
-    /// any tenant; entries of other names are carried on from everyone.
+    /// any tenant; entries of other names are carried on from everyone. A path proves nothing to one who can reach
+    /// it: [`ServerTelemetry::trust_baggage_of`](crate::server::ServerTelemetry::trust_baggage_of) asks for more.
     pub baggage_trusted_urls: Vec<String>,
     /// `OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS`, default `/health,/ready,/metrics,/favicon.ico`: paths,
     /// or globs with `*`, whose requests are not recorded. Empty for `none`.

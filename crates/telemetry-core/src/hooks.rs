@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::span::panic_message;
+use crate::span::{PANIC, panic_message};
 
 /// Functions of one kind, run in the order they were added. One that panics costs no request: the panic is
 /// caught, and logged the first time.
@@ -20,13 +20,27 @@ impl<F: ?Sized> Hooks<F> {
 
     pub(crate) fn run(&self, call: impl Fn(&F)) {
         for hook in &self.hooks {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| call(hook)))
-                && !self.has_panicked.swap(true, Ordering::Relaxed)
-            {
-                let message = panic_message(&*panic);
-                tracing::error!(panic = &*message, "a telemetry hook panicked; later panics are not logged");
-            }
+            self.guarded(|| call(hook));
         }
+    }
+
+    /// Whether all of them say yes; one that panics does not.
+    pub(crate) fn agree(&self, ask: impl Fn(&F) -> bool) -> bool {
+        self.hooks.iter().all(|hook| self.guarded(|| ask(hook)).unwrap_or(false))
+    }
+
+    fn guarded<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(call))
+            .inspect_err(|panic| {
+                if !self.has_panicked.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        exception.type = PANIC,
+                        exception.message = &*panic_message(&**panic),
+                        "a telemetry hook panicked; later panics are not logged"
+                    );
+                }
+            })
+            .ok()
     }
 }
 

@@ -73,7 +73,7 @@ use crate::untraced::untraced;
 use crate::{Telemetry, db};
 
 pub use self::body::ServerBody;
-pub use self::error::{Cause, ErrorType};
+pub use self::error::ErrorType;
 
 /// The header that tells the caller its trace (W3C Trace Context, `traceresponse`).
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
@@ -84,6 +84,7 @@ pub struct ServerTelemetry {
     shared: Arc<Shared>,
 }
 
+type TrustHook = dyn Fn(&HttpRequest) -> bool + Send + Sync;
 type RequestHook = dyn Fn(&HttpRequest, &SpanRef<'_>) + Send + Sync;
 type ResponseHook = dyn Fn(&ResponseHead, &SpanRef<'_>) + Send + Sync;
 
@@ -95,6 +96,7 @@ struct Shared {
     proxies: Proxies,
     request_headers: Capture,
     response_headers: Capture,
+    baggage_trust: Hooks<TrustHook>,
     on_request: Hooks<RequestHook>,
     on_response: Hooks<ResponseHook>,
 }
@@ -108,11 +110,33 @@ impl ServerTelemetry {
             proxies: Proxies(http.trusted_proxies.clone()),
             request_headers: Capture::new("http.request.header.", &http.server_headers.request),
             response_headers: Capture::new("http.response.header.", &http.server_headers.response),
+            baggage_trust: Hooks::default(),
             on_request: Hooks::default(),
             on_response: Hooks::default(),
             telemetry,
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Believes reserved baggage ([`Config::baggage_attributes`](crate::Config::baggage_attributes)) of those requests
+    /// only that prove to come from a service of one's own: on the paths of
+    /// [`Config::baggage_trusted_urls`](crate::Config::baggage_trusted_urls) `proves` is asked too. Without it a path
+    /// is proof enough, so that a caller who is refused there names the tenant on the span of the refusal.
+    ///
+    /// It is asked before there is a span, once, and only where a request brings baggage. Of several all must say yes;
+    /// one that panics says no.
+    ///
+    /// ```
+    /// # fn app(telemetry: telemetry_core::Telemetry, is_ours: fn(&[u8]) -> bool) {
+    /// let middleware = telemetry.server().trust_baggage_of(move |request| {
+    ///     request.headers().get("authorization").is_some_and(|token| is_ours(token.as_bytes()))
+    /// });
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn trust_baggage_of(mut self, proves: impl Fn(&HttpRequest) -> bool + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.shared).baggage_trust.push(Arc::new(proves));
+        self
     }
 
     /// Runs `hook` on every recorded request at its start, after those added before: it may add attributes. A panic
@@ -169,7 +193,10 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let telemetry = &self.shared.telemetry;
-        let trusted = || telemetry.trusts_baggage(request.path());
+        let trusted = || {
+            telemetry.trusts_baggage(request.path())
+                && self.shared.baggage_trust.agree(|proves| proves(request.request()))
+        };
         let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()), trusted);
         if telemetry.is_excluded(request.path()) {
             let context = untraced(&parent, telemetry.tracer());

@@ -61,13 +61,14 @@ pub fn fail(description: impl Into<Cow<'static, str>>) {
 
 /// Records an error as an `exception` event and as `error.type`, and marks the span as failed.
 ///
-/// `exception.message` is the error's own text, `exception.stacktrace` the chain of its sources.
-pub fn record_error(error: &(dyn Error + 'static), error_type: &'static str) {
+/// `exception.type` is the error's type, or `error_type` where only a `dyn Error` is at hand; `exception.message` is the
+/// error's own text, `exception.stacktrace` the chain of its sources.
+pub fn record_error(error: &(impl Cause + ?Sized), error_type: &'static str) {
     Context::map_current(|cx| {
         let span = cx.span();
         if span.is_recording() {
             span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type));
-            span.add_event("exception", Exception::new(error_type, error).attributes());
+            span.add_event("exception", Exception::of(error, error_type).attributes());
             span.set_status(Status::error(error_type));
         }
     });
@@ -107,6 +108,35 @@ pub fn link_to(traceparent: &str) {
 pub(crate) fn stored(traceparent: &str) -> Option<SpanContext> {
     let (trace_id, span_id, flags) = crate::propagation::parse_traceparent(traceparent)?;
     Some(SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE))
+}
+
+/// An error of a known type, or a `dyn Error`: what is recorded as an exception.
+pub trait Cause: sealed::Sealed {
+    #[doc(hidden)]
+    fn as_error(&self) -> &(dyn Error + 'static);
+
+    #[doc(hidden)]
+    fn type_name(&self) -> Option<&'static str>;
+}
+
+impl<E: Error + 'static> Cause for E {
+    fn as_error(&self) -> &(dyn Error + 'static) {
+        self
+    }
+
+    fn type_name(&self) -> Option<&'static str> {
+        Some(std::any::type_name::<E>())
+    }
+}
+
+impl Cause for dyn Error + 'static {
+    fn as_error(&self) -> &(dyn Error + 'static) {
+        self
+    }
+
+    fn type_name(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// An error and its sources in one text, outermost first, fit for logs and spans: of errors that quote
@@ -165,6 +195,11 @@ pub(crate) struct Exception {
 }
 
 impl Exception {
+    /// Of a known type, or told by its code.
+    pub(crate) fn of(error: &(impl Cause + ?Sized), code: &'static str) -> Self {
+        Self::new(error.type_name().unwrap_or(code), error.as_error())
+    }
+
     pub(crate) fn new(kind: impl Into<Cow<'static, str>>, error: &(dyn Error + 'static)) -> Self {
         Self { kind: kind.into(), message: cut(own_text(error)), chain: cut(chain(error, "\ncaused by: ")) }
     }
@@ -181,4 +216,13 @@ impl Exception {
             KeyValue::new(attribute::EXCEPTION_STACKTRACE, self.chain),
         ]
     }
+}
+
+mod sealed {
+    use std::error::Error;
+
+    pub trait Sealed {}
+
+    impl<E: Error + 'static> Sealed for E {}
+    impl Sealed for dyn Error + 'static {}
 }

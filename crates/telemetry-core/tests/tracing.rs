@@ -93,7 +93,7 @@ fn an_error_has_its_chain_and_a_safe_status() {
             .event(
                 "exception",
                 [
-                    KeyValue::new("exception.type", "store_failed"),
+                    KeyValue::new("exception.type", std::any::type_name::<StoreError>()),
                     KeyValue::new("exception.message", "cannot store the order"),
                     KeyValue::new("exception.stacktrace", "cannot store the order\ncaused by: disk full"),
                 ]

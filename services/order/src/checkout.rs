@@ -11,6 +11,8 @@
 
 mod compensation;
 
+use std::error::Error;
+
 use service_kit::db::DatabaseError;
 use service_kit::peer::PeerError;
 use telemetry_core::opentelemetry::KeyValue;
@@ -67,7 +69,7 @@ impl Checkout {
                     return Ok(order);
                 }
                 Err(Unfinished::Later(error)) => {
-                    tracing::warn!(order.id = %order.id, exception.message = %error, "the order is confirmed in the background");
+                    tracing::warn!(order.id = %order.id, error = &*error as &(dyn Error + 'static), "the order is confirmed in the background");
                     self.finish_later(order.clone());
                     return Ok(order);
                 }
@@ -89,7 +91,7 @@ impl Checkout {
     }
 
     async fn fail(&self, order: Order, taken: Taken, reason: &FailureReason) {
-        tracing::warn!(order.id = %order.id, error.type = reason.code(), exception.message = %reason, "order failed");
+        tracing::warn!(order.id = %order.id, error.type = reason.code(), error = reason as &(dyn Error + 'static), "order failed");
         self.metrics.ended(Outcome::Failed(reason.code()));
         self.give_back(order, taken, reason.code()).await;
     }
@@ -165,7 +167,7 @@ impl Checkout {
             span::set_attribute("email.message_length", mail.body.len() as i64);
             if let Err(error) = orders.insert_mail(&order, mail).await {
                 span::record_error(&error, "mail_not_stored");
-                tracing::error!(order.id = %order.id, exception.message = %error, "confirmation mail not stored");
+                tracing::error!(order.id = %order.id, error = &error as &(dyn Error + 'static), "confirmation mail not stored");
             }
         });
     }
@@ -183,7 +185,7 @@ enum Unfinished {
     /// The goods are gone.
     Refused(PeerError),
     /// Nobody knows yet.
-    Later(Box<dyn std::error::Error + Send + Sync>),
+    Later(Box<dyn Error + Send + Sync>),
 }
 
 /// No order was made.

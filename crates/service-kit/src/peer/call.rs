@@ -1,5 +1,6 @@
 //! One call, with its tries.
 
+use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use http::Extensions;
@@ -108,7 +109,11 @@ impl Call {
             {
                 return Err(failure.error);
             }
-            tracing::debug!(service.peer.name = self.name(), exception.message = %failure.error, "trying again");
+            tracing::debug!(
+                service.peer.name = self.name(),
+                error = &failure.error as &(dyn Error + 'static),
+                "trying again"
+            );
             tokio::time::sleep(wait).await;
             retries += 1;
         }

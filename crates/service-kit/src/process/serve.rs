@@ -1,5 +1,6 @@
 //! `serve`: start, run, and stop in an order in which nothing is lost.
 
+use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(super) fn serve<S: Service>() -> ExitCode {
         match start_and_run(settings, &telemetry).await {
             Ok(stopped) => flush::<S>(telemetry, stopped),
             Err(error) => {
-                tracing::error!(exception.message = format!("{error:#}"), "{} ends", S::NAME);
+                tracing::error!(error = &*error as &(dyn Error + 'static), "{} ends", S::NAME);
                 telemetry.shutdown(FLUSH_RESERVE);
                 failed::<S>(&error)
             }
@@ -50,8 +51,8 @@ struct Configuration<S: Service> {
 
 /// Everything is read before anything is started, so that one message tells every mistake.
 fn read<S: Service>(env: Env) -> Result<Configuration<S>, ConfigError> {
-    // These paths take no caller without a service's token, so the tenant is the one that a service of ours
-    // has found out. On all others anybody may call, and claim to be anybody's.
+    // These paths take no caller without a service's token (`App` asks for it before it believes baggage), so the
+    // tenant is the one that a service of ours has found out. On all others anybody may call, and claim to be anybody's.
     let mut env = env.with_defaults([("BAGGAGE_TRUSTED_URLS", "/internal/*")]);
     let telemetry = telemetry_core::Config::read(S::NAME, S::VERSION, &mut env);
     let settings = Settings::read(&mut env);

@@ -6,7 +6,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
-use crate::span::Exception;
+use crate::span::{Cause, Exception};
 
 /// What went wrong, for the span and the metrics of the request. Put it into the response's
 /// extensions: there it becomes `error.type` when the status is 5xx, where by itself the span
@@ -38,45 +38,8 @@ impl ErrorType {
     /// `exception.type` is the error's type, or the code where only a `dyn Error` is at hand.
     #[must_use]
     pub fn caused_by(self, error: &(impl Cause + ?Sized)) -> Self {
-        let kind = error.type_name().unwrap_or(self.code);
-        Self { exception: Some(Exception::new(kind, error.as_error())), ..self }
+        Self { exception: Some(Exception::of(error, self.code)), ..self }
     }
-}
-
-/// An error of a known type, or a `dyn Error`.
-pub trait Cause: sealed::Sealed {
-    #[doc(hidden)]
-    fn as_error(&self) -> &(dyn std::error::Error + 'static);
-
-    #[doc(hidden)]
-    fn type_name(&self) -> Option<&'static str>;
-}
-
-impl<E: std::error::Error + 'static> Cause for E {
-    fn as_error(&self) -> &(dyn std::error::Error + 'static) {
-        self
-    }
-
-    fn type_name(&self) -> Option<&'static str> {
-        Some(std::any::type_name::<E>())
-    }
-}
-
-impl Cause for dyn std::error::Error + 'static {
-    fn as_error(&self) -> &(dyn std::error::Error + 'static) {
-        self
-    }
-
-    fn type_name(&self) -> Option<&'static str> {
-        None
-    }
-}
-
-mod sealed {
-    pub trait Sealed {}
-
-    impl<E: std::error::Error + 'static> Sealed for E {}
-    impl Sealed for dyn std::error::Error + 'static {}
 }
 
 /// The error of a middleware with the answer that was made of it: actix makes one where it has an error, and

@@ -45,7 +45,7 @@ use crate::names::{
     BODY_SIZE_BUCKETS, WEBSOCKET_CLOSE_CODE, WEBSOCKET_MESSAGE, WEBSOCKET_MESSAGE_SIZE,
     WEBSOCKET_MESSAGE_TYPE, WEBSOCKET_MESSAGES, WEBSOCKET_MESSAGES_RECEIVED, WEBSOCKET_MESSAGES_SENT,
 };
-use crate::span::{Exception, PANIC};
+use crate::span::{Cause, Exception, PANIC};
 use crate::untraced::is_untraced;
 use crate::{Telemetry, db};
 
@@ -188,10 +188,11 @@ impl WebSocket {
         let _ = self.connection.close_code.set(code);
     }
 
-    /// The service failed the connection; `error_type` is a stable code.
-    pub fn failed(&self, error_type: &'static str, error: &(dyn std::error::Error + 'static)) {
+    /// The service failed the connection; `error_type` is a stable code, and `exception.type` where the error's type
+    /// is not known.
+    pub fn failed(&self, error_type: &'static str, error: &(impl Cause + ?Sized)) {
         if self.connection.error.set(error_type).is_ok() {
-            let exception = Exception::new(error_type, error);
+            let exception = Exception::of(error, error_type);
             self.context.span().add_event("exception", exception.attributes());
         }
     }

@@ -149,19 +149,26 @@ async fn targets_of_every_form_are_taken_as_they_are() {
     }
 }
 
+/// What a handler sees of the baggage.
+fn carried(config: &mut web::ServiceConfig) {
+    let carried = async || {
+        Context::map_current(|cx| {
+            let entry = |name| cx.baggage().get(name).map(ToString::to_string).unwrap_or_default();
+            format!("{} {}", entry("tenant.id"), entry("other"))
+        })
+    };
+    config.route("/orders", web::get().to(carried)).route("/internal/orders", web::get().to(carried));
+}
+
+fn reserving_tenants() -> TestTelemetry {
+    let w3c = Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]);
+    TestTelemetry::with_propagation(w3c.reserving(["tenant.id"]))
+}
+
 #[tokio::test]
 async fn a_caller_names_its_tenant_only_where_callers_are_trusted() {
-    let w3c = Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]);
-    let telemetry = TestTelemetry::with_propagation(w3c.reserving(["tenant.id"]));
-    let server = TestServer::start(telemetry.clone(), |config| {
-        let carried = async || {
-            Context::map_current(|cx| {
-                let entry = |name| cx.baggage().get(name).map(ToString::to_string).unwrap_or_default();
-                format!("{} {}", entry("tenant.id"), entry("other"))
-            })
-        };
-        config.route("/orders", web::get().to(carried)).route("/internal/orders", web::get().to(carried));
-    });
+    let telemetry = reserving_tenants();
+    let server = TestServer::start(telemetry.clone(), carried);
     for (path, carried, tenant) in
         [("/orders", " 1", None), ("/internal/orders", "forged 1", Some(Value::from("forged")))]
     {
@@ -173,4 +180,35 @@ async fn a_caller_names_its_tenant_only_where_callers_are_trusted() {
         let tree = telemetry.trees().into_iter().find(|tree| tree.name == format!("GET {path}")).unwrap();
         assert_eq!(tree.attributes.get("tenant.id"), tenant.as_ref(), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_caller_that_proves_nothing_names_no_tenant_where_proof_is_asked_for() {
+    let telemetry = reserving_tenants();
+    let middleware = telemetry
+        .server()
+        .trust_baggage_of(|request| match request.headers().get("x-proof") {
+            Some(proof) => proof == "good",
+            None => panic!("a bad hook"),
+        })
+        .trust_baggage_of(|request| request.method() == "GET");
+    let server = TestServer::wrapped(middleware, carried);
+    let table = [
+        ("/internal/orders", Some("good"), Some("t-1")),
+        ("/internal/orders", Some("bad"), None),
+        ("/internal/orders", None, None),
+        ("/orders", Some("good"), None),
+    ];
+    for (path, proof, tenant) in table {
+        let mut request = client().get(server.url(path)).header("baggage", "tenant.id=t-1,other=1");
+        if let Some(proof) = proof {
+            request = request.header("x-proof", proof);
+        }
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        assert_eq!(answer, format!("{} 1", tenant.unwrap_or_default()), "{path} {proof:?}");
+    }
+    eventually("the spans", || telemetry.trees().len() == table.len()).await;
+    let spans = telemetry.trees();
+    let told: Vec<_> = spans.iter().map(|span| span.attributes.get("tenant.id").cloned()).collect();
+    assert_eq!(told, [Some(Value::from("t-1")), None, None, None]);
 }

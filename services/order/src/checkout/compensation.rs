@@ -1,5 +1,6 @@
 //! What goes on after the answer: finishing a paid order, and giving back what a failed one took.
 
+use std::error::Error;
 use std::time::Duration;
 
 use service_kit::peer::PeerError;
@@ -46,9 +47,9 @@ impl Checkout {
         let Err(error) = self.try_give_back(&order, &mut taken).await else {
             return self.record_failed(&mut order, code).await;
         };
-        tracing::warn!(order.id = %order.id, exception.message = %error, "compensation goes on in the background");
+        tracing::warn!(order.id = %order.id, error = &error as &(dyn Error + 'static), "compensation goes on in the background");
         if let Err(error) = self.orders.set_failing(&mut order, code).await {
-            tracing::error!(order.id = %order.id, exception.message = %error, "order not recorded as failing");
+            tracing::error!(order.id = %order.id, error = &error as &(dyn Error + 'static), "order not recorded as failing");
         }
         let checkout = self.clone();
         self.telemetry.background("compensate_order", async move {
@@ -78,7 +79,7 @@ impl Checkout {
 
     async fn record_failed(&self, order: &mut Order, code: &'static str) {
         if let Err(error) = self.orders.set_failed(order, code).await {
-            tracing::error!(order.id = %order.id, exception.message = %error, "order not recorded as failed");
+            tracing::error!(order.id = %order.id, error = &error as &(dyn Error + 'static), "order not recorded as failed");
         }
     }
 }

@@ -28,3 +28,18 @@ async fn internal_endpoints_refuse_callers_without_a_service_token() {
     }
     assert_eq!(house.gateway.status_of(order_id).await, "unknown");
 }
+
+#[actix_web::test]
+async fn a_caller_without_a_service_token_names_no_tenant_on_the_span_of_its_refusal() {
+    let house = spawn_house().await;
+    let stranger = ServiceTokens::new("order-service", &"a secret of somebody else's".into());
+    let path = format!("/internal/payments/{}", Uuid::now_v7());
+    let request = || house.app.get(&path).with(|request| request.header("baggage", "tenant.id=t-1"));
+    request().send().await.assert_problem(401, "missing_service_token");
+    let forged = stranger.issue("payment-service", None);
+    request().from_user(forged.expose_secret()).send().await.assert_problem(401, "invalid_service_token");
+    request().from_service().send().await.assert_problem(404, "payment_not_found");
+    let traces = house.app.traces(3).await;
+    let tenants: Vec<_> = traces.iter().map(|span| span.attributes.get("tenant.id").cloned()).collect();
+    assert_eq!(tenants, [None, None, Some("t-1".into())]);
+}
