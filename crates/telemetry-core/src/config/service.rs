@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::list::pairs;
-use super::{Env, Source};
+use super::{Env, Orchestrator, Source};
 
 /// The identity of the process.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Service {
     /// `OTEL_RESOURCE_ATTRIBUTES`: `key=value` pairs, percent-encoded. They win over whatever is detected, but
     /// not over `OTEL_SERVICE_NAME`.
     pub resource_attributes: Vec<(String, String)>,
+    /// What those who run the process tell it of the place where it runs.
+    pub orchestrator: Orchestrator,
 }
 
 impl Service {
@@ -50,6 +52,7 @@ impl Service {
             namespace: record("SERVICE_NAMESPACE", namespace),
             region: record("AWS_REGION", region),
             resource_attributes,
+            orchestrator: Orchestrator::read(env),
         }
     }
 }
