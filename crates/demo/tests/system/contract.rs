@@ -23,7 +23,7 @@ use trace_viewer::model::{Logs, Metrics, Trace};
 
 use self::check::Check;
 use self::registry::{Registry, files, root};
-use crate::harness::{Backend, TestSystem, on_both_databases, run};
+use crate::harness::{Backend, GATEWAY_TIMEOUT, TestSystem, on_both_databases, run};
 
 /// What needs a failure that is not made here: allowed to be missing from what is emitted. Each has a test of its own
 /// where it is made.
@@ -58,6 +58,18 @@ const RARE: &[&str] = &[
     "metric.count",
     "metric.limit",
     "metric.name",
+];
+
+/// What an orchestrator would say of the place where the processes run.
+const PLACE: [(&str, &str); 8] = [
+    ("HOST_TYPE", "m7g.large"),
+    ("CONTAINER_NAME", "shop"),
+    ("CONTAINER_IMAGE", "shop/services:1.2@sha256:afcc7f1ac1b49db317a7196c902e61c6"),
+    ("K8S_CLUSTER_NAME", "eu"),
+    ("K8S_NAMESPACE_NAME", "shop"),
+    ("K8S_POD_NAME", "shop-5d69f8c8cd-x7k2p"),
+    ("K8S_POD_UID", "c0eb0d9f-2a3b-4c5d-8e7f-0123456789ab"),
+    ("K8S_NODE_NAME", "node-7"),
 ];
 
 on_both_databases! {
@@ -181,7 +193,7 @@ async fn emitted(backend: Backend) -> &'static Emitted {
         Backend::Postgres => &POSTGRES,
     };
     cell.get_or_init(|| async {
-        let test = TestSystem::start(backend).await;
+        let test = TestSystem::start_with(backend, GATEWAY_TIMEOUT, &PLACE).await;
         drive(&test).await;
         collect(test).await
     })
