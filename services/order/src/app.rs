@@ -41,7 +41,7 @@ impl Service for OrderService {
         let payments = Payments::new(peer(settings.payment));
         let orders = Orders::new(parts.database.clone());
         let checkout = Checkout::new(orders.clone(), inventory, payments, parts.telemetry.clone());
-        let streams = Streams::new(&parts.telemetry, parts.stopping);
+        let streams = Streams::new(settings.events, &parts.telemetry, parts.stopping);
         Ok(Self { users, orders, checkout, streams })
     }
 

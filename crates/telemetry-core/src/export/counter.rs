@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use opentelemetry::Context;
+
 use super::{SignalHealth, TARGET};
 use crate::config::Signal;
 
@@ -127,6 +129,8 @@ impl Counter {
     }
 
     fn tell(&self, change: Change) {
+        // The threads of the queues suppress telemetry; this line is for the application, and is told once.
+        let _unsuppressed = Context::new().attach();
         let signal = self.signal.name();
         match change {
             Change::Failing(error) => {

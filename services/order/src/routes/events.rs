@@ -18,24 +18,13 @@ use uuid::Uuid;
 
 use super::customer::{Authenticated, AuthenticatedSocket};
 use super::orders::OrderResponse;
+use crate::config::EventLimits;
 use crate::domain::OrderStatus;
 use crate::error;
 use crate::store::Orders;
 
 /// The protocol that is spoken, for clients that offer their token as one.
 const PROTOCOL: &str = "order-events";
-
-/// How many connections the process holds open; each costs some 10 kB.
-const MAX_STREAMS: usize = 512;
-
-/// How often a client is asked whether it is there; proxies close what is silent for a minute.
-const PING_EVERY: Duration = Duration::from_secs(15);
-
-/// After so much silence, pongs missed, the client is gone.
-const IDLE_AFTER: Duration = Duration::from_secs(45);
-
-/// As long as an access token is good for by default. A client may connect again.
-const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// How long a client may take to read what is sent to it.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
@@ -47,14 +36,16 @@ const MAX_QUESTIONS: usize = 100;
 /// What all streams of the process share.
 #[derive(Clone)]
 pub(crate) struct Streams {
+    limits: EventLimits,
     slots: Arc<Semaphore>,
     sockets: WebSocketTelemetry,
     stopping: Stopping,
 }
 
 impl Streams {
-    pub(crate) fn new(telemetry: &Telemetry, stopping: Stopping) -> Self {
-        Self { slots: Arc::new(Semaphore::new(MAX_STREAMS)), sockets: telemetry.websockets(), stopping }
+    pub(crate) fn new(limits: EventLimits, telemetry: &Telemetry, stopping: Stopping) -> Self {
+        let slots = Arc::new(Semaphore::new(limits.connections));
+        Self { limits, slots, sockets: telemetry.websockets(), stopping }
     }
 }
 
@@ -90,6 +81,7 @@ pub(super) async fn order_events(
     let (mut response, session, messages) = actix_ws::handle_with_protocols(&request, payload, &[PROTOCOL])?;
     let socket = streams.sockets.observe(&request, &mut response);
     let stream = Stream {
+        limits: streams.limits,
         socket,
         session,
         orders: orders.get_ref().clone(),
@@ -104,6 +96,7 @@ pub(super) async fn order_events(
 }
 
 struct Stream {
+    limits: EventLimits,
     socket: WebSocket,
     session: Session,
     orders: Orders,
@@ -130,9 +123,9 @@ impl Stream {
         mut changes: broadcast::Receiver<Uuid>,
         stopping: Stopping,
     ) {
-        let end = Instant::now() + MAX_LIFETIME;
+        let end = Instant::now() + self.limits.lifetime;
         let mut seen = Instant::now();
-        let mut ping = interval(PING_EVERY);
+        let mut ping = interval(self.limits.idle / 3);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut next = self.tell(false).await;
         while next.is_continue() {
@@ -155,7 +148,7 @@ impl Stream {
     }
 
     async fn ping(&mut self, seen: Instant) -> Next {
-        if seen.elapsed() > IDLE_AFTER {
+        if seen.elapsed() > self.limits.idle {
             return GONE;
         }
         sent(timeout(SEND_WITHIN, self.session.ping(b"")).await)

@@ -10,7 +10,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::harness::{
-    AfterTheFirst, House, PATIENCE, inventory_behind, spawn_house, spawn_order, url, wait_until,
+    AfterTheFirst, House, PATIENCE, inventory_behind, spawn_house, spawn_order, spawn_order_with, url,
+    wait_until,
 };
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
@@ -147,4 +148,74 @@ async fn watching_ends_when_the_service_stops_or_is_not_understood() {
     let (mut socket, _) = watch(&order, &id, bearer(&house.token)).await.expect("an upgrade");
     let ((told, code), ()) = futures_util::future::join(statuses(&mut socket), order.stop()).await;
     assert_eq!((told, code), (vec!["paid".to_owned()], 1001));
+}
+
+/// An order that is paid and stays so, at a service with these limits.
+async fn unfinished_order(house: &House, limits: &[(&str, &str)]) -> (TestApp, Value) {
+    let inventory = inventory_behind(house, AfterTheFirst::CutAll).await;
+    let order = spawn_order_with(&house.user_url(), &inventory, &url(&house.payment), limits).await;
+    let placed = house.place_at(&order, 1, "card_ok").await.json(202);
+    (order, placed["order_id"].clone())
+}
+
+#[actix_web::test]
+async fn no_more_connections_are_held_open_than_the_limit() {
+    let house = spawn_house(1).await;
+    let (order, id) = unfinished_order(&house, &[("EVENTS_MAX_CONNECTIONS", "2")]).await;
+    let (first, _) = watch(&order, &id, bearer(&house.token)).await.expect("an upgrade");
+    let (_second, _) = watch(&order, &id, bearer(&house.token)).await.expect("an upgrade");
+    match *watch(&order, &id, bearer(&house.token)).await.expect_err("no place is left") {
+        Error::Http(answer) => {
+            assert_eq!(answer.status().as_u16(), 503);
+            let problem: Value = serde_json::from_slice(answer.body().as_ref().unwrap()).unwrap();
+            assert_eq!(problem["code"], "too_many_streams");
+        }
+        other => panic!("an answer, not {other}"),
+    }
+    drop(first);
+    wait_until("the place of one that has gone", async || {
+        watch(&order, &id, bearer(&house.token)).await.is_ok()
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_client_that_answers_no_ping_is_let_go_and_one_that_does_stays() {
+    let house = spawn_house(1).await;
+    let limits = [("EVENTS_IDLE_TIMEOUT_MS", "300"), ("EVENTS_MAX_CONNECTIONS", "2")];
+    let (order, id) = unfinished_order(&house, &limits).await;
+    let (mut alive, _) = watch(&order, &id, bearer(&house.token)).await.expect("an upgrade");
+    // Reading is what answers pings.
+    let (_silent, _) = watch(&order, &id, bearer(&house.token)).await.expect("an upgrade");
+    let ended = || {
+        let spans = order.telemetry.trees();
+        spans.into_iter().filter(|span| span.name == "GET /api/orders/{id}/events").collect::<Vec<_>>()
+    };
+    let silence = wait_until("the silent client's end", async || !ended().is_empty());
+    let mut pings = 0;
+    let answering = async {
+        while let Some(message) = alive.next().await {
+            pings += usize::from(message.expect("it is open").is_ping());
+        }
+        panic!("the client that answers was let go");
+    };
+    tokio::select! {
+        () = silence => {}
+        () = answering => {}
+    }
+    assert!(pings > 0, "nobody was asked");
+    let ended = ended();
+    let [gone] = &ended[..] else { panic!("one connection has ended: {ended:?}") };
+    assert_eq!(gone.attributes["error.type"], "client_disconnected".into());
+    assert_eq!(gone.attributes["websocket.messages.sent"], 1.into());
+}
+
+#[actix_web::test]
+async fn a_connection_ends_with_its_life_time_and_may_be_made_again() {
+    let house = spawn_house(1).await;
+    let (order, id) = unfinished_order(&house, &[("EVENTS_MAX_LIFETIME_MS", "200")]).await;
+    for _ in 0..2 {
+        let (mut socket, _) = watch(&order, &id, bearer(&house.token)).await.expect("an upgrade");
+        assert_eq!(statuses(&mut socket).await, (vec!["paid".to_owned()], 1001));
+    }
 }

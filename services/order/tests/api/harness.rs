@@ -62,12 +62,18 @@ pub(crate) async fn spawn_house(stock: i64) -> House {
 
 /// An order service with peers at these addresses.
 pub(crate) async fn spawn_order(user: &str, inventory: &str, payment: &str) -> TestApp {
-    TestApp::spawn::<OrderService>([
-        ("USER_URL", user),
-        ("INVENTORY_URL", inventory),
-        ("PAYMENT_URL", payment),
-    ])
-    .await
+    spawn_order_with(user, inventory, payment, &[]).await
+}
+
+/// The same with more variables.
+pub(crate) async fn spawn_order_with(
+    user: &str,
+    inventory: &str,
+    payment: &str,
+    variables: &[(&str, &str)],
+) -> TestApp {
+    let peers = [("USER_URL", user), ("INVENTORY_URL", inventory), ("PAYMENT_URL", payment)];
+    TestApp::spawn::<OrderService>(peers.into_iter().chain(variables.iter().copied())).await
 }
 
 pub(crate) fn url(app: &TestApp) -> String {
@@ -129,6 +135,8 @@ impl House {
 /// What a proxy in front of the inventory does with the connections after the first; later ones pass.
 #[derive(Clone, Copy)]
 pub(crate) enum AfterTheFirst {
+    /// All are cut.
+    CutAll,
     /// The next three are cut: one call with all of its tries.
     CutThree,
     /// The next request is told that the reservation is gone.
@@ -146,7 +154,7 @@ pub(crate) async fn inventory_behind(house: &House, then: AfterTheFirst) -> Stri
             number += 1;
             let mut buffer = vec![0; 64 * 1024];
             match (number, then) {
-                (2..=4, AfterTheFirst::CutThree) => {}
+                (2.., AfterTheFirst::CutAll) | (2..=4, AfterTheFirst::CutThree) => {}
                 (2, AfterTheFirst::RefuseOnce) => {
                     let _ = caller.read(&mut buffer).await;
                     let _ = caller.write_all(RESERVATION_GONE.as_bytes()).await;

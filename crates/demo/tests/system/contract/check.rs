@@ -3,14 +3,21 @@
 use std::collections::BTreeSet;
 
 use trace_viewer::model::{
-    Attributes, LogRecord, Metric, MetricData, Resource, Span, SpanKind, SpanStatus, Value,
+    Attributes, LogRecord, Metric, MetricData, Number, Resource, Span, SpanKind, SpanStatus, Value,
 };
 
-use super::registry::{Kind, Member, MemberValue, Registry, Resolved};
+use super::conditions::{self, Owner};
+use super::older;
+use super::registry::{Kind, Member, MemberValue, Registry, Requirement, Resolved};
+
+/// Stands alone on the series that sums up those beyond a metric's limit (SDK specification, "Overflow attribute").
+const OVERFLOW: &str = "otel.metric.overflow";
 
 /// Collects what breaks the contract, each finding once, and what was seen at all.
 pub(crate) struct Check<'a> {
     registry: &'a Registry,
+    /// Whether the system was asked for the names from before the conventions were stable.
+    has_older_names: bool,
     pub(crate) violations: BTreeSet<String>,
     /// The names of spans, events, metrics and attributes.
     pub(crate) seen: BTreeSet<String>,
@@ -18,24 +25,36 @@ pub(crate) struct Check<'a> {
 
 impl<'a> Check<'a> {
     pub(crate) fn new(registry: &'a Registry) -> Self {
-        Self { registry, violations: BTreeSet::new(), seen: BTreeSet::new() }
+        Self { registry, has_older_names: false, violations: BTreeSet::new(), seen: BTreeSet::new() }
+    }
+
+    pub(crate) fn with_older_names(registry: &'a Registry) -> Self {
+        Self { has_older_names: true, ..Self::new(registry) }
     }
 
     pub(crate) fn resource(&mut self, resource: &Resource) {
         let place = format!("the resource of {}", resource.service());
         let group = self.registry.group("attributes.resource");
-        self.attributes(&place, group, &resource.attributes);
+        self.attributes(&place, group, &resource.attributes, Owner::Other, false);
     }
 
     pub(crate) fn span(&mut self, span: &Span) {
         let has = |name| span.attributes.contains_key(name);
         // Ours extend the conventions' groups by what we add.
-        let (group, name) = match (span.kind, span.attribute("db.system.name").and_then(Value::as_str)) {
-            (SpanKind::Server, _) => ("http.server.request", http_name(span, "http.route")),
-            (SpanKind::Client, Some("postgresql")) => ("db.postgresql.query", db_name(span)),
-            (SpanKind::Client, Some("sqlite")) => ("db.sqlite.query", db_name(span)),
-            (SpanKind::Client, _) => ("http.client.request", http_name(span, "url.template")),
-            _ => (span.name.as_str(), span.name.clone()),
+        let system = span.attribute("db.system.name").and_then(Value::as_str);
+        let (owner, group, name) = match (span.kind, system) {
+            (SpanKind::Server, _) => {
+                (Owner::HttpServer, "http.server.request", http_name(span, "http.route"))
+            }
+            (SpanKind::Client, Some("postgresql")) => (Owner::Database, "db.postgresql.query", db_name(span)),
+            (SpanKind::Client, Some("sqlite")) => (Owner::Database, "db.sqlite.query", db_name(span)),
+            (SpanKind::Client, _) => {
+                (Owner::HttpClient, "http.client.request", http_name(span, "url.template"))
+            }
+            (SpanKind::Consumer, _) if span.name.ends_with(" message") => {
+                (Owner::Ours, "websocket.message", span.name.clone())
+            }
+            _ => (Owner::Ours, span.name.as_str(), span.name.clone()),
         };
         let place = format!("the {:?} span {group} of {}", span.kind, span.service);
         self.seen.insert(group.to_owned());
@@ -55,9 +74,9 @@ impl<'a> Check<'a> {
             group.attributes.extend(anywhere.attributes);
             group
         });
-        self.attributes(&place, resolved, &span.attributes);
-
         let is_error = matches!(span.status, SpanStatus::Error { .. });
+        self.attributes(&place, resolved, &span.attributes, owner, is_error);
+
         let must_tell = matches!(span.kind, SpanKind::Server | SpanKind::Client);
         if has("error.type") && !is_error {
             self.violation(&place, "has an error.type and no error status".to_owned());
@@ -69,10 +88,12 @@ impl<'a> Check<'a> {
             let place = format!("the event {:?} of {place}", event.name);
             self.seen.insert(event.name.clone());
             let group = self.registry.event(&event.name);
-            self.attributes(&place, group.or_else(|| self.standard()), &event.attributes);
+            let group = group.or_else(|| self.standard());
+            self.attributes(&place, group, &event.attributes, Owner::Event, false);
         }
         for link in &span.links {
-            self.attributes(&format!("a link of {place}"), Some(Resolved::default()), &link.attributes);
+            let place = format!("a link of {place}");
+            self.attributes(&place, Some(Resolved::default()), &link.attributes, Owner::Other, false);
         }
     }
 
@@ -82,18 +103,12 @@ impl<'a> Check<'a> {
             "" => self.registry.group("attributes.log_record"),
             event => self.registry.event(event),
         };
-        self.attributes(&place, group, &record.attributes);
+        self.attributes(&place, group, &record.attributes, Owner::Event, false);
     }
 
     pub(crate) fn metric(&mut self, metric: &Metric) {
         let place = format!("the metric {} of {}", metric.name, metric.service);
         self.seen.insert(metric.name.clone());
-        let Some((group, resolved)) = self.registry.metric(&metric.name) else {
-            if self.registry.should_know(&metric.name) {
-                self.violation(&place, "is not in the registry".to_owned());
-            }
-            return;
-        };
         let instrument = match &metric.data {
             MetricData::Gauge { .. } => "gauge",
             MetricData::Sum { monotonic: true, .. } => "counter",
@@ -101,20 +116,41 @@ impl<'a> Check<'a> {
             MetricData::Histogram { .. } | MetricData::ExponentialHistogram { .. } => "histogram",
             MetricData::Summary { .. } => "summary",
         };
+        if let Some(older) = older::metric(&metric.name) {
+            if !self.has_older_names {
+                self.violation(&place, "is an older name, which nobody asked for".to_owned());
+            }
+            if (older.instrument, older.unit) != (instrument, &metric.unit) {
+                self.violation(&place, format!("is a {instrument} in {:?}", metric.unit));
+            }
+            for name in metric.attributes.keys().filter(|name| !older::ON_METRICS.contains(&name.as_str())) {
+                self.violation(&place, format!("has {name}, which older metrics have not"));
+            }
+            return;
+        }
+        let Some((group, resolved)) = self.registry.metric(&metric.name) else {
+            if self.registry.should_know(&metric.name) {
+                self.violation(&place, "is not in the registry".to_owned());
+            }
+            return;
+        };
         if group.instrument.as_deref() != Some(instrument) {
             self.violation(&place, format!("is a {instrument}, not a {:?}", group.instrument));
         }
         if group.unit.as_deref() != Some(&metric.unit) {
             self.violation(&place, format!("has the unit {:?}, not {:?}", metric.unit, group.unit));
         }
-        self.attributes(&place, Some(resolved), &metric.attributes);
-        for exemplar in &metric.exemplars {
-            self.attributes(
-                &format!("an exemplar of {place}"),
-                Some(Resolved::default()),
-                &exemplar.attributes,
-            );
+        if let Some(kind) = group.value_type().filter(|kind| !has_values_of(kind, &metric.data)) {
+            self.violation(&place, format!("has values that are no {kind}: {:?}", metric.data));
         }
+        for exemplar in &metric.exemplars {
+            let place = format!("an exemplar of {place}");
+            self.attributes(&place, Some(Resolved::default()), &exemplar.attributes, Owner::Other, false);
+        }
+        if metric.attributes.len() == 1 && metric.attributes.get(OVERFLOW) == Some(&Value::Bool(true)) {
+            return;
+        }
+        self.attributes(&place, Some(resolved), &metric.attributes, Owner::Metric, false);
     }
 
     /// The group for what the conventions alone know, where their model is not at hand.
@@ -122,18 +158,47 @@ impl<'a> Check<'a> {
         (!self.registry.has_model()).then(|| Resolved { is_open: true, ..Resolved::default() })
     }
 
-    fn attributes(&mut self, place: &str, group: Option<Resolved>, attributes: &Attributes) {
+    fn attributes(
+        &mut self,
+        place: &str,
+        group: Option<Resolved>,
+        attributes: &Attributes,
+        owner: Owner,
+        has_failed: bool,
+    ) {
         let Some(group) = group else {
             return self.violation(place, "is not in the registry".to_owned());
         };
         for (name, value) in attributes {
             self.seen.insert(name.clone());
-            self.attribute(place, &group, name, value);
-        }
-        for (name, is_required) in &group.attributes {
-            if *is_required && !attributes.contains_key(name) {
-                self.violation(place, format!("lacks {name}"));
+            match older::attribute(name) {
+                Some(kind) => self.older_attribute(place, owner, name, kind, value),
+                None => self.attribute(place, &group, name, value),
             }
+        }
+        for (name, requirement) in &group.attributes {
+            let is_there = attributes.contains_key(name);
+            let wanted = match requirement {
+                Requirement::Required => Some(true),
+                Requirement::Conditional => conditions::holds(name, owner, attributes, has_failed),
+                Requirement::Optional => None,
+            };
+            match wanted {
+                Some(true) if !is_there => self.violation(place, format!("lacks {name}")),
+                Some(false) if is_there => {
+                    self.violation(place, format!("has {name}, for which there is no reason"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn older_attribute(&mut self, place: &str, owner: Owner, name: &str, kind: &str, value: &Value) {
+        if !self.has_older_names || !matches!(owner, Owner::HttpServer | Owner::HttpClient) {
+            self.violation(place, format!("has {name}, an older name, which nobody asked for"));
+        }
+        if !is_of(kind, value) {
+            self.violation(place, format!("has {name} = {value:?}, which is no {kind}"));
         }
     }
 
@@ -179,6 +244,21 @@ fn http_name(span: &Span, target: &str) -> String {
 fn db_name(span: &Span) -> String {
     let text = |name| span.attribute(name).and_then(Value::as_str);
     text("db.query.summary").unwrap_or_default().to_owned()
+}
+
+/// Whether the points are of the type, as far as they show it: the sum of a histogram is a double on the wire, whose
+/// fraction gives away that its measurements were none of whole numbers.
+fn has_values_of(kind: &str, data: &MetricData) -> bool {
+    match data {
+        MetricData::Gauge { value } | MetricData::Sum { value, .. } => match value {
+            Number::Int(_) => kind == "int",
+            Number::Double(_) => kind == "double",
+        },
+        MetricData::Histogram { sum, .. } | MetricData::ExponentialHistogram { sum, .. } => {
+            kind == "double" || sum.is_none_or(|sum| sum.fract() == 0.0)
+        }
+        MetricData::Summary { .. } => false,
+    }
 }
 
 /// Whether the value is of the type. The listed values of an enum are all there are, but for

@@ -68,10 +68,18 @@ pub(crate) struct Group {
     pub(crate) metric_name: Option<String>,
     pub(crate) instrument: Option<String>,
     pub(crate) unit: Option<String>,
+    annotations: Option<serde_json::Value>,
     #[serde(default)]
     attributes: Vec<AttributeEntry>,
     #[serde(default)]
     deprecated: Option<serde_json::Value>,
+}
+
+impl Group {
+    /// `int` or `double`, what the values of this metric are.
+    pub(crate) fn value_type(&self) -> Option<&str> {
+        self.annotations.as_ref()?.pointer("/code_generation/metric_value_type")?.as_str()
+    }
 }
 
 /// A definition (`id`) or a use (`ref`) of an attribute.
@@ -91,12 +99,12 @@ struct AttributeEntry {
     deprecated: Option<serde_json::Value>,
 }
 
-/// `required`, `opt_in`, or `conditionally_required: …`.
+/// `required`, `opt_in`, or with a sentence: `conditionally_required: …`, `recommended: …`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Level {
     Plain(String),
-    Conditional(#[expect(dead_code, reason = "the condition is prose")] BTreeMap<String, IgnoredAny>),
+    Prose(BTreeMap<String, IgnoredAny>),
 }
 
 #[derive(Deserialize)]
@@ -108,11 +116,22 @@ struct File {
     attributes: Vec<AttributeEntry>,
 }
 
+/// Whether an attribute must be there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Requirement {
+    Required,
+    /// Where a condition holds.
+    Conditional,
+    /// Recommended, or where somebody asks for it.
+    #[default]
+    Optional,
+}
+
 /// A group with all that it extends.
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
     /// The attributes, and whether each must be there.
-    pub(crate) attributes: BTreeMap<String, bool>,
+    pub(crate) attributes: BTreeMap<String, Requirement>,
     pub(crate) span_kind: Option<String>,
     /// Whether part of it is in a model that is not at hand.
     pub(crate) is_open: bool,
@@ -219,10 +238,13 @@ impl Registry {
         };
         for entry in &group.attributes {
             let name = entry.id.as_ref().or(entry.reference.as_ref()).expect("an id or a ref");
-            let is_required = resolved.attributes.entry(name.clone()).or_default();
+            let requirement = resolved.attributes.entry(name.clone()).or_default();
             match &entry.requirement_level {
-                Some(Level::Plain(level)) => *is_required = level == "required",
-                Some(Level::Conditional(_)) => *is_required = false,
+                Some(Level::Plain(level)) if level == "required" => *requirement = Requirement::Required,
+                Some(Level::Prose(prose)) if prose.contains_key("conditionally_required") => {
+                    *requirement = Requirement::Conditional;
+                }
+                Some(_) => *requirement = Requirement::Optional,
                 None => {}
             }
         }
@@ -251,6 +273,7 @@ impl Registry {
                     needs("metric_name", group.metric_name.is_some());
                     needs("instrument", group.instrument.is_some());
                     needs("unit", group.unit.is_some());
+                    needs("value type", matches!(group.value_type(), Some("int" | "double")));
                 }
                 kind => needs("known type", kind == "attribute_group"),
             }
