@@ -3,9 +3,11 @@
 //! [`Config::from_env`] reads the variables of the OpenTelemetry specification and a few of our own. Every
 //! setting has a default, so no variable at all is a valid configuration. A wrong value is a mistake that stops
 //! the start, told together with all others; so is a variable of the specification that is not honoured here,
-//! because settings that are silently ignored are found out in production.
+//! because settings that are silently ignored are found out in production. [`variables`] lists all that are known;
+//! an unknown one is warned about.
 
 mod database;
+mod entities;
 mod env;
 mod http;
 mod limits;
@@ -17,15 +19,16 @@ mod otlp;
 mod pipeline;
 mod service;
 mod traces;
+pub mod variables;
 
 use std::fmt::Write as _;
 
 pub use database::Database;
-pub use env::{ConfigError, Env, Mistake, Setting, Source};
+pub use env::{ConfigError, Env, Mistake, Setting, Source, Warning};
 pub use http::{CapturedHeaders, Http};
 pub use limits::AttributeLimits;
-pub use logs::{LogFormat, Logs};
-pub use metrics::{ExemplarFilter, Metrics};
+pub use logs::{LogFormat, LogLevel, Logs};
+pub use metrics::{ExemplarFilter, HistogramAggregation, Metrics, PrometheusServer};
 pub use orchestrator::{Kubernetes, Orchestrator};
 pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol};
 pub use pipeline::{Batch, Exporter, Signal};
@@ -86,6 +89,7 @@ pub struct Config {
     /// What is told of HTTP requests beyond the default.
     pub http: Http,
     settings: Vec<Setting>,
+    warnings: Vec<Warning>,
 }
 
 impl Config {
@@ -106,6 +110,7 @@ impl Config {
     /// [`Env::finish`] finds none.
     pub fn read(service_name: &str, service_version: &str, env: &mut Env) -> Self {
         let first = env.settings().len();
+        let first_warning = env.warnings().len();
         let environment = env.setting("ENVIRONMENT", "development".to_owned(), "a name");
         let development = environment == DEVELOPMENT;
         let disabled = env.flag("OTEL_SDK_DISABLED");
@@ -126,7 +131,9 @@ impl Config {
         let database = Database::read(env);
         let http = Http::read(env);
         refuse_what_is_not_honoured(env);
+        env.warn_of_unknown();
         let settings = env.settings()[first..].to_vec();
+        let warnings = env.warnings()[first_warning..].to_vec();
         Self {
             environment,
             disabled,
@@ -141,6 +148,7 @@ impl Config {
             database,
             http,
             settings,
+            warnings,
         }
     }
 
@@ -153,6 +161,12 @@ impl Config {
     /// (such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`) are listed where they are set.
     pub fn settings(&self) -> &[Setting] {
         &self.settings
+    }
+
+    /// What does not stop the start, but is most likely not what was meant: `OTEL_*` variables that are unknown, and
+    /// settings without effect. [`init`](crate::init()) logs them.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// [`Config::settings`] as lines `name = value (source)`, for the log at start.
@@ -186,36 +200,13 @@ fn read_paths(name: &str, default: &[&str], env: &mut Env) -> Vec<String> {
     urls
 }
 
-/// Variables of the specification without effect here, and what to do instead.
-const NOT_HONOURED: [(&str, &str); 7] = [
-    ("OTEL_CONFIG_FILE", "to be unset: declarative configuration is not supported yet"),
-    ("OTEL_LOG_LEVEL", "to be unset: RUST_LOG decides what is logged"),
-    (
-        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
-        "to be unset: instruments set their own buckets",
-    ),
-    ("OTEL_EXPORTER_PROMETHEUS_HOST", PROMETHEUS),
-    ("OTEL_EXPORTER_PROMETHEUS_PORT", PROMETHEUS),
-    ("OTEL_EXPORTER_OTLP_INSECURE", "to be unset: the scheme of the endpoint decides"),
-    ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "to be unset: Zipkin is not supported, OTLP is"),
-];
-const PROMETHEUS: &str = "to be unset: metrics are fetched from the port that the service serves";
-const CERTIFICATE: &str = "to be unset: certificates of your own are not supported yet";
-
 fn refuse_what_is_not_honoured(env: &mut Env) {
-    for (name, instead) in NOT_HONOURED {
-        refuse(name, instead, env);
-    }
-    for signal in ["", "TRACES_", "METRICS_", "LOGS_"] {
-        for file in ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"] {
-            refuse(&format!("OTEL_EXPORTER_OTLP_{signal}{file}"), CERTIFICATE, env);
+    for variable in variables::VARIABLES {
+        if let Some(instead) = variable.refused
+            && let Some(text) = env.text(variable.name)
+        {
+            env.reject(variable.name, &text, instead);
         }
-    }
-}
-
-fn refuse(name: &str, instead: &str, env: &mut Env) {
-    if let Some(text) = env.text(name) {
-        env.reject(name, &text, instead);
     }
 }
 

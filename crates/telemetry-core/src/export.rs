@@ -24,11 +24,13 @@ use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider, Stream};
+use opentelemetry_sdk::metrics::{
+    Aggregation, Instrument, InstrumentKind, MeterProviderBuilder, SdkMeterProvider, Stream,
+};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, TracerProviderBuilder};
 
 use crate::Config;
-use crate::config::{ExemplarFilter, Exporter, Otlp, Signal};
+use crate::config::{ExemplarFilter, Exporter, HistogramAggregation, Otlp, Signal};
 use crate::exemplars::Exemplars;
 use crate::prometheus::PullReader;
 use crate::propagation::Deferring;
@@ -82,12 +84,14 @@ impl Providers {
             .with_resource(resource.clone())
             .with_sampler(UnlessUntraced(Deferring(config.traces.sampler.clone())))
             .with_span_limits(config.traces.limits);
-        // Only OTLP has a place for them.
-        let is_exported = !config.disabled && config.metrics.exporters.contains(&Exporter::Otlp);
+        // The console has no place for them.
+        let has_place = |exporter: &Exporter| matches!(exporter, Exporter::Otlp | Exporter::Prometheus);
+        let is_exported = !config.disabled && config.metrics.exporters.iter().any(has_place);
         let filter = if is_exported { config.metrics.exemplars } else { ExemplarFilter::AlwaysOff };
         let exemplars = Exemplars::new(filter);
         let overflows = Overflows::new(config.metrics.cardinality_limit);
-        let mut meter = limited(config.metrics.cardinality_limit).with_resource(resource.clone());
+        let mut meter = limited(config.metrics.cardinality_limit, config.metrics.histograms)
+            .with_resource(resource.clone());
         let mut logger = SdkLoggerProvider::builder().with_resource(resource.clone());
         let mut pull = None;
         let mut pipelines = Pipelines::default();
@@ -209,11 +213,21 @@ impl Pipelines {
     }
 }
 
-/// A provider whose instruments have no more than so many series each.
-pub(crate) fn limited(cardinality: usize) -> MeterProviderBuilder {
-    SdkMeterProvider::builder()
-        .with_view(move |_: &_| Stream::builder().with_cardinality_limit(cardinality).build().ok())
+/// A provider whose instruments have no more than so many series each, and whose histograms are aggregated so.
+pub(crate) fn limited(cardinality: usize, histograms: HistogramAggregation) -> MeterProviderBuilder {
+    SdkMeterProvider::builder().with_view(move |instrument: &Instrument| {
+        let mut stream = Stream::builder().with_cardinality_limit(cardinality);
+        let is_exponential = histograms == HistogramAggregation::Exponential;
+        if is_exponential && instrument.kind() == InstrumentKind::Histogram {
+            stream = stream.with_aggregation(EXPONENTIAL);
+        }
+        stream.build().ok()
+    })
 }
+
+/// The specification's defaults ("Base2 Exponential Bucket Histogram Aggregation").
+const EXPONENTIAL: Aggregation =
+    Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true };
 
 /// The connection, where any signal goes to a collector.
 fn connect(config: &Config) -> Result<Option<Connection>, ExportError> {

@@ -1,9 +1,10 @@
 //! The one call that sets everything up, and the guard that ends it.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
@@ -14,7 +15,7 @@ use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::baggage::BaggageAttributes;
 use crate::client::Hosts;
-use crate::config::{Exporter, LogFormat};
+use crate::config::{Exporter, LogFormat, Source};
 use crate::export::{ExportError, Providers, ShutdownReport};
 use crate::log_format::NoSpanFields;
 use crate::names::SCOPE;
@@ -23,7 +24,7 @@ use crate::propagation::Propagation;
 use crate::runtime::Runtimes;
 use crate::subscriber::{LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
-use crate::{Config, log_format, resource, runtime, subscriber};
+use crate::{Config, log_format, prometheus, resource, runtime, subscriber};
 
 /// How long dropping the guard may take, where [`TelemetryGuard::shutdown`] was not called.
 const DROP_DEADLINE: Duration = Duration::from_secs(3);
@@ -45,10 +46,24 @@ pub fn init(config: Config) -> Result<TelemetryGuard, InitError> {
         return Err(InitError::AlreadyInitialized);
     }
     let guard = set_up(&config).inspect_err(|_| INITIALIZED.store(false, Ordering::SeqCst))?;
-    for line in config.summary().lines() {
-        tracing::debug!("{line}");
-    }
+    tell(&config, guard.prometheus_addresses());
     Ok(guard)
+}
+
+/// The effective configuration: what somebody decided as one line of news, all of it as details.
+fn tell(config: &Config, addresses: &[SocketAddr]) {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let decided = config.settings().iter().filter(|setting| setting.source != Source::Default);
+    let decided: Vec<String> = decided.map(ToString::to_string).collect();
+    tracing::info!("telemetry is set up, all else by default: {}", decided.join("; "));
+    for address in addresses {
+        tracing::info!("metrics are served on http://{address}/metrics");
+    }
+    for setting in config.settings() {
+        tracing::debug!("{setting}");
+    }
 }
 
 fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
@@ -56,6 +71,7 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
     let baggage = BaggageAttributes::new(config.baggage_attributes.iter().cloned());
     let providers = Providers::start(config, &resource, |tracers| tracers.with_span_processor(baggage))?;
     let tracer = providers.tracer.tracer(SCOPE);
+    let prometheus = serve_metrics(config, &providers)?;
     let log_rate = RateLimit::new(config.logs.rate_limit, providers.suppressed_lines());
     install_subscriber(config, &providers, &tracer, log_rate.clone())?;
 
@@ -85,7 +101,18 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         _own_runtime: runtimes.as_ref().and_then(Runtimes::watch_current),
         runtimes,
     });
-    Ok(TelemetryGuard { telemetry, providers: Some(providers), log_rate })
+    Ok(TelemetryGuard { telemetry, providers: Some(providers), prometheus, log_rate })
+}
+
+/// The port of its own for Prometheus, where one was asked for and there are metrics.
+fn serve_metrics(config: &Config, providers: &Providers) -> Result<Option<prometheus::Server>, InitError> {
+    let (Some(settings), Some(metrics)) = (&config.metrics.prometheus, &providers.pull) else {
+        return Ok(None);
+    };
+    let address = format!("{}:{}", settings.host, settings.port);
+    let server = prometheus::Server::start(settings, metrics.clone(), providers.exemplars.clone())
+        .map_err(|source| InitError::Prometheus { address, source })?;
+    Ok(Some(server))
 }
 
 fn install_subscriber(
@@ -98,7 +125,11 @@ fn install_subscriber(
     let is_exported = !config.disabled && config.logs.exporters.contains(&Exporter::Otlp);
     let records = is_exported.then(|| LogRecords::new(&providers.logger));
     tracing_subscriber::registry()
-        .with(subscriber::logs(printer(config).and_then(records), &config.logs.filter, log_rate))
+        .with(subscriber::logs(
+            printer(config).and_then(records),
+            &subscriber::directives(&config.logs),
+            log_rate,
+        ))
         .with(spans)
         .try_init()
         .map_err(|_| InitError::SubscriberInstalled)
@@ -123,15 +154,33 @@ fn printer(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
 pub struct TelemetryGuard {
     telemetry: Telemetry,
     providers: Option<Providers>,
+    prometheus: Option<prometheus::Server>,
     log_rate: RateLimit,
 }
 
 impl TelemetryGuard {
+    /// Where metrics are served to a Prometheus server, under `/metrics`: a host may have several addresses. Empty
+    /// unless `OTEL_EXPORTER_PROMETHEUS_*` asks for it.
+    pub fn prometheus_addresses(&self) -> &[SocketAddr] {
+        self.prometheus.as_ref().map(prometheus::Server::addresses).unwrap_or_default()
+    }
+
     /// Exports what is still queued, all signals side by side, and says what became of it. It blocks for
     /// at most `deadline`, and may be called from inside a runtime: the work is done elsewhere.
     pub fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
         self.log_rate.tell();
-        self.providers.take().map(|providers| providers.shutdown(deadline)).unwrap_or_default()
+        let Some(providers) = self.providers.take() else { return ShutdownReport::default() };
+        self.end(&providers, deadline)
+    }
+
+    /// A scrape that comes too late finds the port closed, or nothing; the exports come first.
+    fn end(&self, providers: &Providers, deadline: Duration) -> ShutdownReport {
+        let start = Instant::now();
+        let report = providers.shutdown(deadline);
+        if let Some(server) = &self.prometheus {
+            server.stop(deadline.saturating_sub(start.elapsed()));
+        }
+        report
     }
 }
 
@@ -147,7 +196,7 @@ impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Some(providers) = self.providers.take() {
             self.log_rate.tell();
-            providers.shutdown(DROP_DEADLINE);
+            self.end(&providers, DROP_DEADLINE);
         }
     }
 }
@@ -161,6 +210,16 @@ pub enum InitError {
     /// `tracing` takes one global subscriber, and somebody else installed theirs.
     #[error("another tracing subscriber is installed already; telemetry-core installs its own")]
     SubscriberInstalled,
+    /// The port for Prometheus cannot be listened on (`OTEL_EXPORTER_PROMETHEUS_HOST`, `…_PORT`).
+    #[error(
+        "metrics cannot be served to Prometheus on {address}: OTEL_EXPORTER_PROMETHEUS_PORT names the port"
+    )]
+    Prometheus {
+        /// Host and port.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
     /// An exporter cannot be built.
     #[error("the exporters cannot be started")]
     Export(#[from] ExportError),

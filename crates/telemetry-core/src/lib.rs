@@ -61,7 +61,8 @@
 //! ```
 //!
 //! Without any variable this prints spans and logs to the console; with `ENVIRONMENT=production` it
-//! sends them by OTLP to `http://localhost:4318`. [`Config`] lists the variables.
+//! sends them by OTLP to `http://localhost:4318`. [`Config`] tells what each setting means, and
+//! `docs/configuration.md` of the repository has every variable on one page.
 //!
 //! # What to know
 //!

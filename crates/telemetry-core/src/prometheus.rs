@@ -14,6 +14,9 @@
 //! | instrumentation scope | labels `otel_scope_name`, `otel_scope_version`, … |
 //! | resource | labels of `target_info`, and of no other metric |
 //!
+//! A service serves it on its own port. Where `OTEL_METRICS_EXPORTER` names `prometheus` and
+//! `OTEL_EXPORTER_PROMETHEUS_HOST` or `…_PORT` is set, it is served on that port too, under `/metrics`.
+//!
 //! What would surprise:
 //!
 //! - An attribute without text is no label: Prometheus knows no difference. An attribute that would take the
@@ -66,10 +69,12 @@ mod format;
 mod label;
 mod name;
 mod reader;
+mod server;
 mod text;
 
 pub use format::Format;
 pub(crate) use reader::PullReader;
+pub(crate) use server::Server;
 
 /// The media type of [`Format::Text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -12,30 +12,18 @@ use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::config::{LogLevel, Logs};
+
 pub(crate) use rate::RateLimit;
 pub(crate) use records::{LogRecords, is_place};
 
 /// Whoever carries the exported data. Their spans and events must not be exported, or each export
 /// would make the next one necessary.
-const EXPORT_PATH: [&str; 12] = [
-    "h2",
-    "hyper",
-    "hyper_util",
-    "mio",
-    "opentelemetry",
-    "opentelemetry_http",
-    "opentelemetry_otlp",
-    "opentelemetry_sdk",
-    "reqwest",
-    "rustls",
-    "tonic",
-    "want",
-];
+const EXPORT_PATH: [&str; 8] = ["h2", "hyper", "hyper_util", "mio", "reqwest", "rustls", "tonic", "want"];
 
 /// Left out of the log unless `RUST_LOG` names it: what the SDK says about itself, which the export
 /// health tells once and not once per batch; and actix-server's news of its own threads.
-const QUIET: &str =
-    "actix_server=warn,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,opentelemetry_http=off";
+const QUIET: &str = "actix_server=warn,opentelemetry=off";
 
 /// `#[tracing::instrument]` spans as OpenTelemetry spans, with context activation: what they
 /// enclose has them as parents, whoever makes it.
@@ -74,7 +62,15 @@ where
     layers.with_filter(env_filter(directives).and(limit))
 }
 
-/// `RUST_LOG`'s filter for log output. No directives that let lines through hide that some were suppressed.
+/// `RUST_LOG`, and under it `OTEL_LOG_LEVEL` for what telemetry says of itself.
+pub(crate) fn directives(logs: &Logs) -> String {
+    let Some(level) = logs.own_level else { return logs.filter.clone() };
+    let level = if level == LogLevel::None { "off".to_owned() } else { level.to_string() };
+    // Targets are beginnings: these cover all parts of the SDK, `opentelemetry_sdk` and `opentelemetry-otlp` alike.
+    format!("telemetry_core={level},opentelemetry={level},{}", logs.filter)
+}
+
+/// A filter for log output. No directives that let lines through hide that some were suppressed.
 fn env_filter(directives: &str) -> EnvFilter {
     EnvFilter::builder().parse_lossy(format!("{QUIET},{}=warn,{directives}", rate::TARGET))
 }
@@ -82,5 +78,6 @@ fn env_filter(directives: &str) -> EnvFilter {
 /// Whether it is the export that says so.
 fn is_export_path(target: &str) -> bool {
     let root = target.split("::").next().unwrap_or_default();
-    EXPORT_PATH.contains(&root)
+    // The SDK's targets are the names of its packages, such as `opentelemetry-otlp`.
+    EXPORT_PATH.contains(&root) || root.starts_with("opentelemetry")
 }

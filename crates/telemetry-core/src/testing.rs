@@ -45,7 +45,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
 use crate::client::Hosts;
-use crate::config::{self, ExemplarFilter, Http, Propagator};
+use crate::config::{self, ExemplarFilter, HistogramAggregation, Http, Propagator};
 use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows};
 use crate::names::{BAGGAGE_ATTRIBUTES, SCOPE};
@@ -141,7 +141,9 @@ impl TestTelemetry {
             .with_span_processor(Recorder(records.clone()))
             .build();
         let reader = PullReader::new(Overflows::new(CARDINALITY_LIMIT));
-        let meters = export::limited(CARDINALITY_LIMIT).with_reader(reader.clone()).build();
+        let meters = export::limited(CARDINALITY_LIMIT, HistogramAggregation::ExplicitBuckets)
+            .with_reader(reader.clone())
+            .build();
         let loggers = SdkLoggerProvider::builder().with_log_processor(Recorder(records.clone())).build();
         let telemetry = Telemetry::from_parts(Inner {
             tracer: tracers.tracer(SCOPE),

@@ -295,3 +295,44 @@ fn with_every_level_on_an_export_makes_no_records_of_itself() {
     let others = records.iter().filter(|(scope, _)| !scope.starts_with("telemetry_core")).count();
     assert!(others < 40, "{others} of {} records: {records:#?}", records.len());
 }
+
+#[test]
+fn what_telemetry_says_of_itself_has_a_level_of_its_own() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let told = |variables: &[(&str, &str)]| {
+        let all = [variables, &[("LOG_FORMAT", "text"), ("OTEL_TRACES_EXPORTER", "none")]].concat();
+        let process = Process::start("idle", &collector, &all);
+        let (lines, _) = process.end();
+        lines.join("\n")
+    };
+    let setting = "OTEL_SDK_DISABLED = false (default)";
+    let news = "telemetry is set up";
+
+    let quiet = told(&[("RUST_LOG", "info")]);
+    assert!(
+        quiet.contains(news) && !quiet.contains(setting) && !quiet.contains("opentelemetry_sdk"),
+        "{quiet}"
+    );
+    let detailed = told(&[("RUST_LOG", "warn"), ("OTEL_LOG_LEVEL", "debug")]);
+    assert!(detailed.contains(setting) && detailed.contains("opentelemetry_sdk"), "{detailed}");
+    let silent = told(&[("RUST_LOG", "info"), ("OTEL_LOG_LEVEL", "none")]);
+    assert!(silent.contains("idle") && !silent.contains(news), "{silent}");
+    let named = told(&[("RUST_LOG", "info,telemetry_core=debug"), ("OTEL_LOG_LEVEL", "none")]);
+    assert!(named.contains(setting), "{named}");
+}
+
+#[test]
+fn the_start_tells_what_was_decided_and_what_is_most_likely_a_mistake() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let variables = [
+        ("LOG_FORMAT", "text"),
+        ("OTEL_TRACE_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "key=s3cret-canary"),
+    ];
+    let (lines, _) = Process::start("idle", &collector, &variables).end();
+    let text = lines.join("\n");
+    assert!(text.contains("OTEL_TRACE_EXPORTER: unknown; did you mean OTEL_TRACES_EXPORTER?"), "{text}");
+    assert!(text.contains("OTEL_BLRP_SCHEDULE_DELAY = 20 (environment)"), "{text}");
+    assert!(text.contains("OTEL_EXPORTER_OTLP_HEADERS = key=*** (environment)"), "{text}");
+    assert!(!text.contains(CANARY), "{text}");
+}

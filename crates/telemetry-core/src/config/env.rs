@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::variables;
+
 /// Variables to read from, the mistakes found while reading, and a record of what was read.
 ///
 /// Parsing never stops at the first mistake: a reader returns the default, notes the mistake,
@@ -24,9 +26,11 @@ use std::time::Duration;
 /// ```
 pub struct Env {
     lookup: Box<Lookup>,
+    names: Vec<String>,
     defaults: BTreeMap<String, String>,
     settings: Vec<Setting>,
     mistakes: Vec<Mistake>,
+    warnings: Vec<Warning>,
 }
 
 type Lookup = dyn Fn(&str) -> Option<String>;
@@ -35,22 +39,34 @@ impl Env {
     /// The variables of this process. Bytes that are no UTF-8 become U+FFFD, so that a check can refuse them.
     pub fn process() -> Self {
         Self::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+            .with_names(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))
     }
 
     /// Just these variables; what tests use, so that none of them touches the process's own.
     pub fn of<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = collect(variables);
-        Self::from_lookup(move |name| variables.get(name).cloned())
+        let names: Vec<String> = variables.keys().cloned().collect();
+        Self::from_lookup(move |name| variables.get(name).cloned()).with_names(names)
     }
 
-    /// Any source of variables.
+    /// Any source of variables. A look-up tells nothing of variables that nobody asks for; [`Env::with_names`] does.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
         Self {
             lookup: Box::new(lookup),
+            names: Vec::new(),
             defaults: BTreeMap::new(),
             settings: Vec::new(),
             mistakes: Vec::new(),
+            warnings: Vec::new(),
         }
+    }
+
+    /// The names of the variables that are there, so that misspelt ones can be warned about.
+    #[must_use]
+    pub fn with_names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.names = names.into_iter().map(Into::into).collect();
+        self.names.sort_unstable();
+        self
     }
 
     /// Values for variables that the environment leaves unset or empty: what code asks for.
@@ -163,16 +179,26 @@ impl Env {
         default: Vec<T>,
         expected: &str,
     ) -> Vec<T> {
+        self.list_with(name, default, |item| item.parse().map_err(|_| expected.to_owned()))
+    }
+
+    /// [`Env::list`] whose items are read by a function that answers what would have been right.
+    pub(crate) fn list_with<T: fmt::Display + PartialEq>(
+        &mut self,
+        name: &str,
+        default: Vec<T>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
         let (values, source) = match self.find(name) {
             None => (default, Source::Default),
             Some((text, source)) if text.eq_ignore_ascii_case("none") => (Vec::new(), source),
             Some((text, source)) => {
                 let mut values = Vec::new();
                 for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-                    match item.parse() {
+                    match parse(item) {
                         Ok(value) if values.contains(&value) => {}
                         Ok(value) => values.push(value),
-                        Err(_) => self.reject(name, item, expected),
+                        Err(expected) => self.reject(name, item, &expected),
                     }
                 }
                 (values, source)
@@ -220,6 +246,29 @@ impl Env {
             value: value.to_owned(),
             expected: expected.to_owned(),
         });
+    }
+
+    /// Notes what does not stop the start, but is most likely not what was meant.
+    pub fn warn(&mut self, name: &str, message: impl Into<String>) {
+        self.warnings.push(Warning { variable: name.to_owned(), message: message.into() });
+    }
+
+    /// The warnings noted so far.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Warns of every `OTEL_*` variable that is set and that nobody known here reads.
+    pub(crate) fn warn_of_unknown(&mut self) {
+        let is_set = |name: &&String| self.text(name).is_some();
+        let unknown = self.names.iter().filter(|name| variables::is_unknown(name)).filter(is_set);
+        let warnings: Vec<(String, String)> = unknown
+            .map(|name| match variables::nearest(name) {
+                Some(nearest) => (name.clone(), format!("unknown; did you mean {nearest}?")),
+                None => (name.clone(), "unknown; it has no effect".to_owned()),
+            })
+            .collect();
+        warnings.into_iter().for_each(|(name, message)| self.warn(&name, message));
     }
 
     /// Ends the reading.
@@ -287,6 +336,21 @@ impl fmt::Display for Mistake {
         } else {
             write!(f, "{}={}: expected {}", self.variable, self.value, self.expected)
         }
+    }
+}
+
+/// What does not stop the start, but is most likely not what was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The variable's name.
+    pub variable: String,
+    /// What is the matter with it.
+    pub message: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.variable, self.message)
     }
 }
 

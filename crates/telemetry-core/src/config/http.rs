@@ -18,7 +18,9 @@ pub struct Http {
     /// upper and lower case differ (semantic conventions, `http.request.method`).
     pub known_methods: Vec<String>,
     /// `OTEL_SEMCONV_STABILITY_OPT_IN`, `http` (default) or `http/dup`: whether spans and metrics have the names
-    /// from before the conventions were stable (`http.method`, `http.server.duration` in ms, …) too.
+    /// from before the conventions were stable (`http.method`, `http.server.duration` in ms, …) too. It is a list
+    /// for all who share the environment: other categories than `http` change nothing here, or are refused where
+    /// they ask for older names that are not made (`database/dup`, `code/dup`).
     pub old_names_too: bool,
     /// `OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS`, and `…_RESPONSE_HEADERS`.
     pub server_headers: CapturedHeaders,
@@ -105,12 +107,27 @@ fn read_methods(default: Vec<String>, env: &mut Env) -> Vec<String> {
     methods
 }
 
+/// The names of HTTP, of databases and of code are the stable ones in any case; only those of HTTP may be doubled.
+/// Categories that nothing here emits are for others who share the environment.
 fn read_stability(env: &mut Env) -> bool {
     const NAME: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
     const EXPECTED: &str = "http (the stable names, the default) or http/dup (the older ones too)";
     let chosen: Vec<String> = env.list(NAME, vec!["http".to_owned()], EXPECTED);
-    for category in chosen.iter().filter(|category| !["http", "http/dup"].contains(&category.as_str())) {
-        env.reject(NAME, category, EXPECTED);
+    for category in &chosen {
+        match category.as_str() {
+            "http" | "http/dup" | "database" | "code" => {}
+            "database/dup" | "code/dup" => env.reject(NAME, category, EXPECTED),
+            "messaging"
+            | "messaging/dup"
+            | "rpc"
+            | "rpc/dup"
+            | "k8s"
+            | "k8s/dup"
+            | "gen_ai_latest_experimental" => {}
+            _ => {
+                env.warn(NAME, format!("no effect: {category} is no category of names that are emitted here"))
+            }
+        }
     }
     chosen.iter().any(|category| category == "http/dup")
 }

@@ -16,7 +16,7 @@ pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
 }
 
 /// Turns every `%XX` into its byte. `None` for a `%` without two hexadecimal digits, and for bytes that are no UTF-8.
-fn percent_decode(text: &str) -> Option<String> {
+pub(super) fn percent_decode(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

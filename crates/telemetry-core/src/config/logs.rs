@@ -16,6 +16,10 @@ pub struct Logs {
     pub exporters: Vec<Exporter>,
     /// `RUST_LOG`, default `info`: directives such as `info,order_service=debug`. Filters logs, never traces.
     pub filter: String,
+    /// `OTEL_LOG_LEVEL`, by default whatever `RUST_LOG` says: how much telemetry-core tells of itself, and the
+    /// OpenTelemetry SDK, which is silent by default. A directive of `RUST_LOG` for `telemetry_core` or
+    /// `opentelemetry` is stronger.
+    pub own_level: Option<LogLevel>,
     /// `LOG_FORMAT`: how records are printed; by default `text` in development and `json` elsewhere.
     pub format: LogFormat,
     /// `LOG_RATE_LIMIT`, default 1000: how many lines a second one place in the code may log, printed and exported
@@ -37,6 +41,7 @@ impl Logs {
         Self {
             exporters: Exporter::read(Signal::Logs, development, env),
             filter: read_filter(env),
+            own_level: env.optional("OTEL_LOG_LEVEL", "none, error, warn, info, debug or trace"),
             format: env.setting("LOG_FORMAT", format, "text or json"),
             rate_limit: env.setting(
                 "LOG_RATE_LIMIT",
@@ -54,6 +59,53 @@ fn read_filter(env: &mut Env) -> String {
     let parse = |text: &str| EnvFilter::try_new(text).ok().map(|_| text.to_owned());
     let expected = "directives such as info or warn,order_service=debug";
     env.recorded("RUST_LOG", "info".to_owned(), expected, parse, String::clone)
+}
+
+/// How much is told, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Nothing.
+    None,
+    /// Errors.
+    Error,
+    /// Warnings too.
+    Warn,
+    /// News too.
+    Info,
+    /// Details too.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl FromStr for LogLevel {
+    type Err = ();
+
+    /// The specification names no values; these are what its SDKs take.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "none" | "off" => Ok(Self::None),
+            "error" | "fatal" => Ok(Self::Error),
+            "warn" | "warning" => Ok(Self::Warn),
+            "info" => Ok(Self::Info),
+            "debug" => Ok(Self::Debug),
+            "trace" | "verbose" | "all" => Ok(Self::Trace),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        })
+    }
 }
 
 /// How log records are printed.

@@ -1,6 +1,7 @@
 //! Metrics: how often, and in which form.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ pub struct Metrics {
     pub export_timeout: Duration,
     /// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`: `cumulative` (default), `delta` or `lowmemory`.
     pub temporality: Temporality,
+    /// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`: `explicit_bucket_histogram` (default) or
+    /// `base2_exponential_bucket_histogram`, whose buckets follow the measurements. It is that of every histogram and,
+    /// since the SDK aggregates once for all, of every exporter; Prometheus' text has no place for such buckets and
+    /// tells their count and sum alone.
+    pub histograms: HistogramAggregation,
     /// `OTEL_METRICS_EXEMPLAR_FILTER`: `trace_based` (default), `always_on` or `always_off`. Exemplars go with OTLP, of
     /// `http.server.request.duration`, `http.client.request.duration` and `db.client.operation.duration`: for each
     /// export, instrument and bucket one of what went well and one of what did not.
@@ -33,17 +39,26 @@ pub struct Metrics {
     /// `OTEL_INSTRUMENTATION_RUNTIME_METRICS_ENABLED`, default `true`: whether there are metrics of the process (`process.*`, on Linux) and of the
     /// asynchronous runtimes (`tokio.*`). The console does not show them: they never rest.
     pub runtime: bool,
+    /// Where metrics are served to a Prometheus server, beside the application's own port; nowhere by default.
+    pub prometheus: Option<PrometheusServer>,
     /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_METRICS_*`.
     pub otlp: Otlp,
 }
 
 impl Metrics {
     pub(super) fn read(development: bool, general: &Otlp, env: &mut Env) -> Self {
+        let exporters = Exporter::read(Signal::Metrics, development, env);
+        let prometheus = PrometheusServer::read(&exporters, env);
         Self {
-            exporters: Exporter::read(Signal::Metrics, development, env),
+            exporters,
             interval: env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(5)),
             export_timeout: env.timeout("OTEL_METRIC_EXPORT_TIMEOUT", Duration::from_secs(30)),
             temporality: read_temporality(env),
+            histograms: env.setting(
+                "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+                HistogramAggregation::ExplicitBuckets,
+                "explicit_bucket_histogram or base2_exponential_bucket_histogram",
+            ),
             exemplars: env.setting(
                 "OTEL_METRICS_EXEMPLAR_FILTER",
                 ExemplarFilter::TraceBased,
@@ -57,8 +72,84 @@ impl Metrics {
                 |text| text.to_ascii_lowercase().parse().ok(),
                 bool::to_string,
             ),
+            prometheus,
             otlp: general.for_signal(Signal::Metrics, env),
         }
+    }
+}
+
+/// How histograms are aggregated by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistogramAggregation {
+    /// In buckets that the instrument names.
+    ExplicitBuckets,
+    /// In at most 160 buckets whose bounds are powers of a base that follows the measurements.
+    Exponential,
+}
+
+impl FromStr for HistogramAggregation {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "explicit_bucket_histogram" => Ok(Self::ExplicitBuckets),
+            "base2_exponential_bucket_histogram" => Ok(Self::Exponential),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for HistogramAggregation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ExplicitBuckets => "explicit_bucket_histogram",
+            Self::Exponential => "base2_exponential_bucket_histogram",
+        })
+    }
+}
+
+/// A port of its own at which a Prometheus server finds the metrics, under `/metrics`.
+///
+/// It is opened where `OTEL_METRICS_EXPORTER` names `prometheus` and one of its variables is set. A service serves
+/// [`Telemetry::prometheus`](crate::Telemetry::prometheus) on its own port, and with the specification's port by
+/// default two services of one machine would be in each other's way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PrometheusServer {
+    /// `OTEL_EXPORTER_PROMETHEUS_HOST`, default `localhost`: a name or an address.
+    pub host: String,
+    /// `OTEL_EXPORTER_PROMETHEUS_PORT`, default 9464; 0 takes a free one.
+    pub port: u16,
+}
+
+impl PrometheusServer {
+    fn read(exporters: &[Exporter], env: &mut Env) -> Option<Self> {
+        const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
+        const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
+        let set = [HOST, PORT].into_iter().filter(|name| env.find(name).is_some()).collect::<Vec<_>>();
+        if set.is_empty() {
+            return None;
+        }
+        let is_host = |text: &str| {
+            !text.contains(['/', ' ']) && (!text.contains(':') || text.parse::<IpAddr>().is_ok())
+        };
+        let server = Self {
+            host: env.recorded(
+                HOST,
+                "localhost".to_owned(),
+                "a host name or an IP address",
+                |text| is_host(text).then(|| text.to_owned()),
+                String::clone,
+            ),
+            port: env.setting(PORT, 9464, "a port, 0 to 65535"),
+        };
+        if exporters.contains(&Exporter::Prometheus) {
+            return Some(server);
+        }
+        for name in set {
+            env.warn(name, "no effect: OTEL_METRICS_EXPORTER does not name prometheus");
+        }
+        None
     }
 }
 

@@ -60,11 +60,24 @@ impl Exporter {
             Signal::Traces | Signal::Logs => ("otlp, console, several of them, or none", false),
         };
         let variable = signal.variable("OTEL_", "_EXPORTER");
-        let exporters = env.list(&variable, vec![default], expected);
+        let exporters: Vec<Self> = env.list_with(&variable, vec![default], |item| {
+            item.parse().map_err(|()| format!("{expected}{}", what_became_of(item)))
+        });
         if !takes_prometheus && exporters.contains(&Self::Prometheus) {
             env.reject(&variable, "prometheus", expected);
         }
         exporters
+    }
+}
+
+/// What to say of exporters that the specification knows and that are not here.
+fn what_became_of(exporter: &str) -> &'static str {
+    match exporter.to_ascii_lowercase().as_str() {
+        "zipkin" => " (Zipkin is not supported, OTLP is)",
+        "jaeger" => " (Jaeger takes OTLP)",
+        "logging" => " (logging is called console now)",
+        "otlp/stdout" => " (OTLP on standard output is not supported)",
+        _ => "",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::list::pairs;
-use super::{Env, Orchestrator, Source};
+use super::{Env, Orchestrator, Source, entities};
 
 /// The identity of the process.
 #[derive(Debug, Clone)]
@@ -18,7 +18,9 @@ pub struct Service {
     /// `cloud.region` of `OTEL_RESOURCE_ATTRIBUTES`, else `AWS_REGION`.
     pub region: Option<String>,
     /// `OTEL_RESOURCE_ATTRIBUTES`: `key=value` pairs, percent-encoded. They win over whatever is detected, but
-    /// not over `OTEL_SERVICE_NAME`.
+    /// not over `OTEL_SERVICE_NAME`. Before them, and weaker, the attributes of `OTEL_ENTITIES`, such as
+    /// `k8s.pod{k8s.pod.uid=…}[k8s.pod.name=…]`: identifying and describing ones alike, since the SDK has no
+    /// entities.
     pub resource_attributes: Vec<(String, String)>,
     /// What those who run the process tell it of the place where it runs.
     pub orchestrator: Orchestrator,
@@ -26,7 +28,11 @@ pub struct Service {
 
 impl Service {
     pub(super) fn read(name: &str, version: &str, env: &mut Env) -> Self {
-        let (resource_attributes, source) = read_resource_attributes(env);
+        let (entities, entities_source) = entities::read(env);
+        let (attributes, source) = read_resource_attributes(env);
+        // In a map the last one counts.
+        let resource_attributes = [entities, attributes].concat();
+        let source = source.max(entities_source);
         let attribute = |key: &str| {
             // The last one counts, as it does in a map.
             let found =

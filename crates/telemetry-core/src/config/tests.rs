@@ -1,3 +1,5 @@
+mod table;
+
 use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
@@ -395,7 +397,18 @@ fn logs_have_a_filter_and_a_format() {
 fn a_wrong_value_is_told_with_what_would_be_right() {
     let table = [
         ("OTEL_SDK_DISABLED", "yes", "true or false"),
-        ("OTEL_TRACES_EXPORTER", "jaeger", "otlp, console, several of them, or none"),
+        ("OTEL_TRACES_EXPORTER", "stackdriver", "otlp, console, several of them, or none"),
+        ("OTEL_TRACES_EXPORTER", "jaeger", "otlp, console, several of them, or none (Jaeger takes OTLP)"),
+        (
+            "OTEL_TRACES_EXPORTER",
+            "zipkin",
+            "otlp, console, several of them, or none (Zipkin is not supported, OTLP is)",
+        ),
+        (
+            "OTEL_LOGS_EXPORTER",
+            "logging",
+            "otlp, console, several of them, or none (logging is called console now)",
+        ),
         ("OTEL_TRACES_EXPORTER", "prometheus", "otlp, console, several of them, or none"),
         ("OTEL_LOGS_EXPORTER", "prometheus", "otlp, console, several of them, or none"),
         ("OTEL_METRICS_EXPORTER", "statsd", "otlp, console, prometheus, several of them, or none"),
@@ -408,7 +421,7 @@ fn a_wrong_value_is_told_with_what_would_be_right() {
         (
             "OTEL_PROPAGATORS",
             "ottrace",
-            "a list of tracecontext, baggage, b3, b3multi, jaeger and xray, or none",
+            "a list of tracecontext, baggage, b3, b3multi, jaeger and xray, or none (ottrace is not supported)",
         ),
         ("OTEL_RESOURCE_ATTRIBUTES", "service.name", "key=value pairs separated by commas, percent-encoded"),
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1", "a whole number"),
@@ -425,11 +438,87 @@ fn a_wrong_value_is_told_with_what_would_be_right() {
             "health",
             "paths that begin with `/`, or globs that begin with `*`, separated by commas, or none",
         ),
-        ("OTEL_CONFIG_FILE", "otel.yaml", "to be unset: declarative configuration is not supported yet"),
+        ("OTEL_EXPERIMENTAL_CONFIG_FILE", "otel.yaml", "to be unset: its name is OTEL_CONFIG_FILE now"),
     ];
     for (name, value, expected) in table {
         assert_eq!(mistakes(&[(name, value)]), [format!("{name}={value}: expected {expected}")]);
     }
+}
+
+/// What is warned of these variables, a line each; they must be right.
+fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
+    read(variables).warnings().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_unknown_variable_is_warned_about_with_the_nearest_name() {
+    let told = warnings(&[
+        ("OTEL_TRACE_EXPORTER", "otlp"),
+        ("OTEL_WHATEVER", "s3cret"),
+        ("OTEL_UNSET", ""),
+        ("OTEL_PYTHON_LOG_CORRELATION", "true"),
+        ("OTEL_SERVICE_NAME", "checkout"),
+        ("PATH", "/bin"),
+    ]);
+    assert_eq!(
+        told,
+        [
+            "OTEL_TRACE_EXPORTER: unknown; did you mean OTEL_TRACES_EXPORTER?",
+            "OTEL_WHATEVER: unknown; it has no effect"
+        ]
+    );
+}
+
+#[test]
+fn a_setting_without_effect_is_warned_about() {
+    let table: [(&[(&str, &str)], &str); 4] = [
+        (
+            &[("OTEL_TRACES_SAMPLER_ARG", "0.1")],
+            "OTEL_TRACES_SAMPLER_ARG: no effect: the sampler is parentbased_always_on, which takes no argument",
+        ),
+        (
+            &[("OTEL_EXPORTER_PROMETHEUS_PORT", "9464")],
+            "OTEL_EXPORTER_PROMETHEUS_PORT: no effect: OTEL_METRICS_EXPORTER does not name prometheus",
+        ),
+        (
+            &[("OTEL_SEMCONV_STABILITY_OPT_IN", "htp/dup")],
+            "OTEL_SEMCONV_STABILITY_OPT_IN: no effect: htp/dup is no category of names that are emitted here",
+        ),
+        (
+            &[("OTEL_ENTITIES", "host{host.id=1};host{host.id=2}")],
+            "OTEL_ENTITIES: host.id has several values; the last one counts",
+        ),
+    ];
+    for (variables, expected) in table {
+        assert_eq!(warnings(variables), [expected]);
+    }
+    let shared = "http,database,messaging,rpc/dup,gen_ai_latest_experimental";
+    assert!(
+        warnings(&[("OTEL_SEMCONV_STABILITY_OPT_IN", shared)]).is_empty(),
+        "others may share the variable"
+    );
+}
+
+#[test]
+fn entities_are_attributes_that_the_service_own_variables_win_over() {
+    let entities = ("OTEL_ENTITIES", "service{service.name=entity}[service.version=7];host{host.id=h-1}");
+    let service = read(&[entities]).service;
+    assert_eq!((service.name.as_str(), service.version.as_str()), ("entity", "7"));
+    assert!(service.resource_attributes.contains(&("host.id".to_owned(), "h-1".to_owned())));
+    let service = read(&[entities, ("OTEL_RESOURCE_ATTRIBUTES", "service.name=attribute")]).service;
+    assert_eq!((service.name.as_str(), service.version.as_str()), ("attribute", "7"));
+    assert_eq!(read(&[entities, ("OTEL_SERVICE_NAME", "variable")]).service.name, "variable");
+}
+
+#[test]
+fn a_port_for_prometheus_is_opened_where_it_is_asked_for() {
+    let exporter = ("OTEL_METRICS_EXPORTER", "prometheus,otlp");
+    assert_eq!(read(&[exporter]).metrics.prometheus, None);
+    let server = |host: &str, port| Some(PrometheusServer { host: host.to_owned(), port });
+    let (host, port) = (("OTEL_EXPORTER_PROMETHEUS_HOST", "::1"), ("OTEL_EXPORTER_PROMETHEUS_PORT", "0"));
+    assert_eq!(read(&[exporter, host]).metrics.prometheus, server("::1", 9464));
+    assert_eq!(read(&[exporter, port]).metrics.prometheus, server("localhost", 0));
+    assert_eq!(read(&[exporter, host, port]).metrics.prometheus, server("::1", 0));
 }
 
 #[test]

@@ -46,7 +46,8 @@ impl Traces {
 
 fn read_sampler(env: &mut Env) -> Sampler {
     const EXPECTED: &str = "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or \
-                            parentbased_traceidratio (no other sampler is supported)";
+                            parentbased_traceidratio (jaeger_remote, parentbased_jaeger_remote and xray are not \
+                            supported)";
     const NAMES: [&str; 6] = [
         "always_on",
         "always_off",
@@ -66,17 +67,22 @@ fn read_sampler(env: &mut Env) -> Sampler {
         Some(root) => (true, root),
         None => (false, name),
     };
+    const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
     let root = match root {
-        "always_on" => Sampler::AlwaysOn,
-        "always_off" => Sampler::AlwaysOff,
-        _ => Sampler::TraceIdRatioBased(read_ratio(env)),
+        "traceidratio" => Sampler::TraceIdRatioBased(read_ratio(ARGUMENT, env)),
+        root => {
+            if env.find(ARGUMENT).is_some() {
+                env.warn(ARGUMENT, format!("no effect: the sampler is {name}, which takes no argument"));
+            }
+            if root == "always_on" { Sampler::AlwaysOn } else { Sampler::AlwaysOff }
+        }
     };
     if parent_based { Sampler::ParentBased(Box::new(root)) } else { root }
 }
 
-fn read_ratio(env: &mut Env) -> f64 {
+fn read_ratio(variable: &str, env: &mut Env) -> f64 {
     let parse = |text: &str| text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
-    env.recorded("OTEL_TRACES_SAMPLER_ARG", 1.0, "a ratio from 0 to 1", parse, f64::to_string)
+    env.recorded(variable, 1.0, "a ratio from 0 to 1", parse, f64::to_string)
 }
 
 fn read_limits(attributes: u32, max_attributes_per_span: u32, env: &mut Env) -> SpanLimits {
@@ -137,6 +143,7 @@ impl fmt::Display for Propagator {
 }
 
 pub(super) fn read_propagators(env: &mut Env) -> Vec<Propagator> {
-    const EXPECTED: &str = "a list of tracecontext, baggage, b3, b3multi, jaeger and xray, or none";
+    const EXPECTED: &str =
+        "a list of tracecontext, baggage, b3, b3multi, jaeger and xray, or none (ottrace is not supported)";
     env.list("OTEL_PROPAGATORS", vec![Propagator::TraceContext, Propagator::Baggage], EXPECTED)
 }

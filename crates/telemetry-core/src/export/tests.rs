@@ -102,6 +102,38 @@ fn all_three_signals_arrive_with_the_resource_and_the_headers() {
 }
 
 #[test]
+fn histograms_are_exponential_for_every_exporter_where_asked_for() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(
+        &collector.endpoint(),
+        &[
+            ("OTEL_METRICS_EXPORTER", "otlp,console,prometheus"),
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+                "base2_exponential_bucket_histogram",
+            ),
+        ],
+    );
+    let meter = providers.meter.meter("test");
+    let duration = meter.f64_histogram("duration").with_unit("s").with_boundaries(vec![1.0, 2.0]).build();
+    [0.5, 1.5, 0.0].into_iter().for_each(|seconds| duration.record(seconds, &[]));
+    meter.u64_counter("orders").build().add(1, &[]);
+    let text = providers.pull.as_ref().and_then(|pull| pull.scrape(Format::Text, &providers.exemplars));
+    let text = text.expect("metrics are made");
+    assert!(text.contains("duration_seconds_count{otel_scope_name=\"test\"} 3"), "{text}");
+
+    assert!(providers.shutdown(DEADLINE).is_complete());
+
+    let metrics =
+        collector.received()[0].metrics().resource_metrics.remove(0).scope_metrics.remove(0).metrics;
+    let data = |name: &str| metrics.iter().find(|metric| metric.name == name).unwrap().data.clone().unwrap();
+    let Data::ExponentialHistogram(histogram) = data("duration") else { panic!("{metrics:?}") };
+    let [point] = &histogram.data_points[..] else { panic!("{histogram:?}") };
+    assert_eq!((point.count, point.zero_count, point.sum), (3, 1, Some(2.0)));
+    assert!(matches!(data("orders"), Data::Sum(_)), "only histograms are");
+}
+
+#[test]
 fn what_leaves_keeps_to_the_limits() {
     let collector = Collector::start(|_| Answer::Accept);
     let providers = start(
