@@ -6,9 +6,13 @@
 //! | path | does |
 //! |---|---|
 //! | `POST /v1/traces`, `/v1/metrics`, `/v1/logs` | OTLP/HTTP, protobuf or JSON, gzip or plain |
-//! | `GET /api/traces`, `/api/traces/{id}` | summaries newest first; one trace whole, with its logs |
+//! | `GET /` | the web page |
+//! | `GET /api/traces`, `/api/traces/{id}` | summaries newest first, filtered, page by page; one trace whole, with its logs |
 //! | `GET /api/logs`, `/api/metrics` | the latest log records; the latest point of each series |
+//! | `GET /api/metrics/instruments`, `/api/metrics/series` | what is measured; a metric over time |
+//! | `GET /api/graph`, `/api/services` | who calls whom; who is there |
 //! | `GET /api/status`, `/health` | what is held, received, dropped, and the limits; liveness |
+//! | `GET /api/live` | server-sent events: the status, whenever something has arrived |
 //!
 //! JSON answers are the types of [`model`], which read back what they write. Errors of the API are
 //! RFC 9457 problem documents ([`Problem`]); errors of the receiver are `google.rpc.Status`, as OTLP
@@ -37,6 +41,8 @@ mod store;
 mod otlp;
 
 mod api;
+mod live;
+mod page;
 mod problem;
 mod server;
 
@@ -46,5 +52,5 @@ pub use limits::Limits;
 pub use problem::Problem;
 pub use render::{RenderOptions, render_trace};
 pub use server::{Options, Running, Viewer, serve};
-pub use store::{LogFilter, MetricFilter, Store, UnknownCursor};
+pub use store::{LogFilter, MetricFilter, Outcome, SeriesQuery, Store, TraceFilter, UnknownCursor};
 pub use tree::{RootKind, Step, Tree};

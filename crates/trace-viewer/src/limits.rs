@@ -20,6 +20,8 @@ pub struct Limits {
     pub metric_series: usize,
     /// Bytes of all metric series held. Default 16 MiB.
     pub metric_bytes: usize,
+    /// Bytes of the points of all series over time; the oldest points go first. Default 32 MiB.
+    pub history_bytes: usize,
     /// Bytes of one request's body, before and after inflating. Default 16 MiB.
     pub body_bytes: usize,
     /// Bytes of all bodies being received at a time; beyond, senders are asked to come again. Default 64 MiB.
@@ -39,6 +41,7 @@ impl Default for Limits {
             log_bytes: 16 * MIB,
             metric_series: 5_000,
             metric_bytes: 16 * MIB,
+            history_bytes: 32 * MIB,
             body_bytes: 16 * MIB,
             bodies_bytes: 64 * MIB,
             decoded_bytes: 128 * MIB,

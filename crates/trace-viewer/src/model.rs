@@ -6,15 +6,21 @@
 //! name theirs by its index.
 
 mod answers;
+mod graph;
 mod id;
 mod log;
 mod metric;
+mod series;
 mod trace;
 mod value;
 
-pub use answers::{Dropped, Health, Held, Logs, Metrics, Received, Status, TraceList, TraceSummary};
+pub use answers::{
+    Dropped, Health, Held, Logs, Metrics, Received, Services, Status, TraceList, TraceSummary,
+};
+pub use graph::{Graph, GraphCall, GraphNode, NodeKind, Traffic};
 pub use id::{Id, InvalidId, SpanId, TraceId};
 pub use log::LogRecord;
 pub use metric::{Buckets, Exemplar, Metric, MetricData, Number, Quantile, Temporality};
+pub use series::{Instrument, InstrumentKind, Instruments, Series, SeriesExemplar, SeriesList, SeriesTotals};
 pub use trace::{Event, Link, Resource, Scope, Span, SpanKind, SpanStatus, Trace};
 pub use value::{Attributes, Value};

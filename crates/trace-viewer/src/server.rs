@@ -9,8 +9,11 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use futures_util::future::{Either, join, select};
 
+use tokio::sync::watch;
+
+use crate::live::Live;
 use crate::otlp::Receiver;
-use crate::{Limits, Store, api, otlp};
+use crate::{Limits, Store, api, otlp, page};
 
 /// Connections open at a time, far more than a handful of services and a browser keep; each may
 /// hold a body that is arriving.
@@ -76,9 +79,13 @@ impl Viewer {
     /// # Errors
     /// The listener fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let (server, handle) = self.into_server()?;
+        let (stopping, stop_following) = watch::channel(false);
+        let (server, handle) = self.into_server(stop_following)?;
         match select(pin!(stop), server).await {
-            Either::Left((_, server)) => join(handle.stop(true), server).await.1,
+            Either::Left((_, server)) => {
+                stopping.send_replace(true);
+                join(handle.stop(true), server).await.1
+            }
             Either::Right((ended, _)) => ended,
         }
     }
@@ -90,9 +97,10 @@ impl Viewer {
     pub fn start(self) -> io::Result<Running> {
         let (address, store) = (self.address, self.store());
         let (started, start) = mpsc::channel();
+        let (stopping, stop_following) = watch::channel(false);
         let thread = thread::Builder::new().name("trace-viewer".to_owned()).spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                match self.into_server() {
+                match self.into_server(stop_following) {
                     Ok((server, handle)) => {
                         // The other side waits for this message, so it is there to take it.
                         let _ = started.send(Ok(handle));
@@ -107,17 +115,24 @@ impl Viewer {
         })?;
         let handle =
             start.recv().map_err(|_| io::Error::other("the viewer's thread ended at its start"))??;
-        Ok(Running { address, store, handle, thread: Some(thread) })
+        Ok(Running { address, store, stopping, handle, thread: Some(thread) })
     }
 
-    fn into_server(self) -> io::Result<(actix_web::dev::Server, ServerHandle)> {
+    /// `stopping` ends what would follow for ever.
+    fn into_server(
+        self,
+        stopping: watch::Receiver<bool>,
+    ) -> io::Result<(actix_web::dev::Server, ServerHandle)> {
         let store = web::Data::from(Arc::clone(&self.store));
         let receiver = web::Data::new(Receiver::new(self.store));
+        let live = web::Data::new(Live::new(stopping));
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(store.clone())
                 .app_data(receiver.clone())
+                .app_data(live.clone())
                 .configure(otlp::routes)
+                .configure(page::routes)
                 .configure(api::routes)
         })
         .workers(1)
@@ -144,6 +159,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> io::Resu
 pub struct Running {
     address: SocketAddr,
     store: Arc<Store>,
+    stopping: watch::Sender<bool>,
     handle: ServerHandle,
     thread: Option<thread::JoinHandle<io::Result<()>>>,
 }
@@ -174,6 +190,7 @@ impl Running {
 
     fn end(&mut self) -> io::Result<()> {
         let Some(thread) = self.thread.take() else { return Ok(()) };
+        self.stopping.send_replace(true);
         // The command is sent by the call; its future only waits for the end, as `join` does.
         drop(self.handle.stop(true));
         thread.join().unwrap_or_else(|_| Err(io::Error::other("the viewer's thread panicked")))

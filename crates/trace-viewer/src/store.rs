@@ -1,15 +1,22 @@
 //! The latest telemetry in memory, bounded on every side.
 
 mod cursor;
+mod digest;
+mod filter;
+mod history;
 mod logs;
 mod metrics;
 #[cfg(test)]
 pub(crate) mod sample;
+mod series;
 mod size;
 mod traces;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
 
 use self::cursor::Cursors;
 use self::logs::LogStore;
@@ -17,13 +24,15 @@ use self::metrics::MetricStore;
 use self::traces::TraceStore;
 use crate::Limits;
 use crate::model::{
-    Dropped, Held, LogRecord, Logs, Metric, Metrics, Received, Resource, Span, Status, Trace, TraceId,
-    TraceList,
+    Dropped, Graph, Held, Instruments, LogRecord, Logs, Metric, Metrics, Received, Resource, SeriesList,
+    Services, Span, Status, Trace, TraceId, TraceList, TraceSummary,
 };
 
 pub use self::cursor::UnknownCursor;
+pub use self::filter::{Outcome, TraceFilter};
 pub use self::logs::LogFilter;
 pub use self::metrics::MetricFilter;
+pub use self::series::SeriesQuery;
 
 /// What arrived lately. Shared by receiver and API; every method takes one short lock.
 ///
@@ -35,6 +44,8 @@ pub struct Store {
     started_unix_nano: u64,
     cursors: Cursors,
     held: Mutex<Inner>,
+    /// Counts what arrives, for those who wait for it.
+    arrivals: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +66,7 @@ impl Store {
             started_unix_nano,
             cursors: Cursors::of(started_unix_nano),
             held: Mutex::new(Inner::default()),
+            arrivals: watch::Sender::new(0),
         }
     }
 
@@ -73,12 +85,42 @@ impl Store {
     /// # Errors
     /// `since` is no cursor.
     pub fn traces(&self, limit: usize, since: Option<&str>) -> Result<TraceList, UnknownCursor> {
-        let inner = self.lock();
-        let (traces, reached) = match since {
-            None => (inner.traces.newest(limit), inner.traces.changes()),
-            Some(since) => inner.traces.changed_since(self.cursors.read(since)?, limit),
+        self.traces_matching(limit, &TraceFilter::default(), since, None)
+    }
+
+    /// As [`traces`](Self::traces), but only those that the filter wants; and without `since`, those
+    /// after the place `before` of an earlier answer.
+    ///
+    /// # Errors
+    /// `since` or `before` is no cursor.
+    pub fn traces_matching(
+        &self,
+        limit: usize,
+        filter: &TraceFilter,
+        since: Option<&str>,
+        before: Option<&str>,
+    ) -> Result<TraceList, UnknownCursor> {
+        let inner = &mut *self.lock();
+        let Some(since) = since else {
+            let before = before.map(cursor::read_place).transpose()?;
+            let (traces, more) = inner.traces.newest(limit, filter, before);
+            let place = |trace: &TraceSummary| cursor::write_place((trace.start_unix_nano, trace.trace_id));
+            return Ok(TraceList {
+                cursor: self.cursors.write(inner.traces.changes()),
+                before: traces.last().filter(|_| more).map(place),
+                traces,
+                left: Vec::new(),
+                oldest: inner.traces.oldest(),
+            });
         };
-        Ok(TraceList { cursor: self.cursors.write(reached), traces })
+        let changes = inner.traces.changed_since(self.cursors.read(since)?, limit, filter);
+        Ok(TraceList {
+            cursor: self.cursors.write(changes.reached),
+            traces: changes.traces,
+            before: None,
+            left: changes.left,
+            oldest: inner.traces.oldest(),
+        })
     }
 
     /// A trace as far as it has arrived, with its logs.
@@ -90,6 +132,11 @@ impl Store {
         Some(trace)
     }
 
+    /// A text that changes whenever the trace does; none where it is not held.
+    pub fn trace_version(&self, trace_id: TraceId) -> Option<String> {
+        self.lock().traces.changed(trace_id).map(|changes| self.cursors.write(changes))
+    }
+
     /// The log records that arrived last, last one first.
     pub fn logs(&self, filter: &LogFilter) -> Logs {
         self.lock().logs.latest(filter)
@@ -98,6 +145,46 @@ impl Store {
     /// The latest point of each series, by name, service and attributes.
     pub fn metrics(&self, filter: &MetricFilter) -> Metrics {
         self.lock().metrics.list(filter)
+    }
+
+    /// What is measured, by name.
+    pub fn instruments(&self) -> Instruments {
+        self.lock().metrics.instruments()
+    }
+
+    /// A metric over time, up to now.
+    pub fn series(&self, query: &SeriesQuery) -> SeriesList {
+        self.series_at(query, now())
+    }
+
+    fn series_at(&self, query: &SeriesQuery, now: u64) -> SeriesList {
+        self.lock().metrics.over_time(query, now)
+    }
+
+    /// Who calls whom, in the traces that began in the last `seconds`.
+    pub fn graph(&self, seconds: u64) -> Graph {
+        let now = now();
+        let from = now.saturating_sub(seconds.saturating_mul(1_000_000_000)).max(self.started_unix_nano);
+        let inner = &mut *self.lock();
+        let (calls, first) = inner.traces.calls(from);
+        // Where traces were evicted, what is held may not reach as far back.
+        let evicted = inner.dropped.evicted_traces > 0;
+        let from = first.filter(|_| evicted).map_or(from, |first| from.max(first));
+        let (nodes, calls) = calls.into_lists();
+        Graph { seconds: now.saturating_sub(from) as f64 / 1e9, nodes, calls }
+    }
+
+    /// Who is in the telemetry held, by name.
+    pub fn services(&self) -> Services {
+        let inner = self.lock();
+        let all = inner.traces.services().chain(inner.logs.services()).chain(inner.metrics.services());
+        let services: BTreeSet<&str> = all.collect();
+        Services { services: services.into_iter().map(str::to_owned).collect() }
+    }
+
+    /// Changes with everything that arrives, and ends with the store.
+    pub fn arrivals(&self) -> watch::Receiver<u64> {
+        self.arrivals.subscribe()
     }
 
     /// What is held, what came, what went.
@@ -114,6 +201,8 @@ impl Store {
                 log_bytes: inner.logs.bytes(),
                 metric_series: inner.metrics.len(),
                 metric_bytes: inner.metrics.bytes(),
+                history_points: inner.metrics.history().points(),
+                history_bytes: inner.metrics.history().bytes(),
             },
             received: inner.received.clone(),
             dropped: inner.dropped.clone(),
@@ -142,17 +231,20 @@ impl Store {
     pub(crate) fn add_metrics(&self, resource: Resource, points: Vec<Metric>) {
         let inner = &mut *self.lock();
         inner.received.metric_points += points.len() as u64;
-        inner.metrics.add(&Arc::new(resource), points, &self.limits, &mut inner.dropped);
+        let resource = Arc::new(resource);
+        inner.metrics.add(&resource, points, &self.limits, self.started_unix_nano, &mut inner.dropped);
     }
 
     /// Counts an export request that was answered with 200.
     pub(crate) fn count_request(&self) {
         self.lock().received.requests += 1;
+        self.arrivals.send_modify(|arrivals| *arrivals += 1);
     }
 
     /// Counts what never got in.
     pub(crate) fn count_dropped(&self, count: impl FnOnce(&mut Dropped)) {
         count(&mut self.lock().dropped);
+        self.arrivals.send_modify(|arrivals| *arrivals += 1);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

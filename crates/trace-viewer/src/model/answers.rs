@@ -10,6 +10,15 @@ pub struct TraceList {
     pub cursor: String,
     /// The traces.
     pub traces: Vec<TraceSummary>,
+    /// Give it back as `?before=` for older ones; none where these are the last.
+    #[serde(default)]
+    pub before: Option<String>,
+    /// With `?since=` and a filter: traces that changed and do not match.
+    #[serde(default)]
+    pub left: Vec<TraceId>,
+    /// Traces whose [`appeared`](TraceSummary::appeared) is smaller have made room for newer ones.
+    #[serde(default)]
+    pub oldest: u64,
 }
 
 /// A trace in one line.
@@ -35,6 +44,9 @@ pub struct TraceSummary {
     pub complete: bool,
     /// Spans of it that were not kept.
     pub dropped_spans: u64,
+    /// Its number in the order in which traces appeared, which is the order in which they leave.
+    #[serde(default)]
+    pub appeared: u64,
 }
 
 /// `GET /api/logs`.
@@ -44,6 +56,13 @@ pub struct Logs {
     pub resources: Vec<Resource>,
     /// The latest to arrive, last one first.
     pub records: Vec<LogRecord>,
+    /// Whether older ones match too; ask for those with `?before=` the last one's
+    /// [`sequence`](LogRecord::sequence).
+    #[serde(default)]
+    pub more: bool,
+    /// Records whose sequence is smaller have made room for newer ones.
+    #[serde(default)]
+    pub oldest: u64,
 }
 
 /// `GET /api/metrics`.
@@ -53,6 +72,13 @@ pub struct Metrics {
     pub resources: Vec<Resource>,
     /// One point a series, by name, service and attributes.
     pub metrics: Vec<Metric>,
+}
+
+/// `GET /api/services`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Services {
+    /// Who is in the telemetry held, by name.
+    pub services: Vec<String>,
 }
 
 /// `GET /health`.
@@ -96,6 +122,12 @@ pub struct Held {
     pub metric_series: usize,
     /// Bytes of all series, an estimate from above.
     pub metric_bytes: usize,
+    /// Points of the series over time.
+    #[serde(default)]
+    pub history_points: usize,
+    /// Bytes of those, an estimate from above.
+    #[serde(default)]
+    pub history_bytes: usize,
 }
 
 /// What arrived, kept or not.
@@ -132,4 +164,7 @@ pub struct Dropped {
     pub invalid_metric_points: u64,
     /// Metric series that made room for newer ones.
     pub evicted_metric_series: u64,
+    /// Points over time that made room for newer ones.
+    #[serde(default)]
+    pub evicted_history_points: u64,
 }

@@ -31,6 +31,9 @@ pub struct LogRecord {
     pub scope: Scope,
     /// Attributes that the sender dropped.
     pub dropped_attributes_count: u32,
+    /// Its number in the order of arrival, from 1 on; 0 before it is kept.
+    #[serde(default)]
+    pub sequence: u64,
 }
 
 impl LogRecord {

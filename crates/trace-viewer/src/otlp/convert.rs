@@ -73,6 +73,7 @@ pub(super) fn log_record(record: WireLogRecord, service: &str, scope: &Scope) ->
         resource: 0,
         scope: scope.clone(),
         dropped_attributes_count: record.dropped_attributes_count,
+        sequence: 0,
     }
 }
 

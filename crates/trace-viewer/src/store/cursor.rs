@@ -1,3 +1,5 @@
+use super::traces::Place;
+
 /// Cursors of `GET /api/traces?since=`: a count of changes, marked with the viewer that counted.
 #[derive(Debug)]
 pub(super) struct Cursors {
@@ -25,6 +27,17 @@ impl Cursors {
         let changes = changes.parse().map_err(|_| UnknownCursor)?;
         Ok(if started == self.started_unix_nano { changes } else { 0 })
     }
+}
+
+/// Cursors of `GET /api/traces?before=`: where in the list of traces by start.
+pub(super) fn write_place((start, trace_id): Place) -> String {
+    format!("{start}-{trace_id}")
+}
+
+/// The place that was written.
+pub(super) fn read_place(cursor: &str) -> Result<Place, UnknownCursor> {
+    let (start, trace_id) = cursor.split_once('-').ok_or(UnknownCursor)?;
+    Ok((start.parse().map_err(|_| UnknownCursor)?, trace_id.parse().map_err(|_| UnknownCursor)?))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::filter::{contains, value_contains};
 use super::{Resources, size};
 use crate::Limits;
 use crate::model::{Dropped, LogRecord, Logs, Resource, TraceId};
@@ -14,6 +15,30 @@ pub struct LogFilter {
     pub trace_id: Option<TraceId>,
     /// Only those of this service.
     pub service: Option<String>,
+    /// Only those at least as severe; see [`LogRecord::severity_number`].
+    pub severity: Option<u8>,
+    /// Only those with this text, whatever its case, in body, event name, logger or an attribute's value.
+    pub text: Option<String>,
+    /// Only those that arrived before the one of this sequence.
+    pub before: Option<u64>,
+    /// Only those that arrived after the one of this sequence.
+    pub since: Option<u64>,
+}
+
+impl LogFilter {
+    fn matches(&self, record: &LogRecord) -> bool {
+        (self.trace_id.is_none() || record.trace_id == self.trace_id)
+            && self.before.is_none_or(|before| record.sequence < before)
+            && self.since.is_none_or(|since| record.sequence > since)
+            && self.severity.is_none_or(|severity| record.severity_number >= severity)
+            && self.service.as_ref().is_none_or(|service| *service == record.service)
+            && self.text.as_ref().is_none_or(|text| {
+                record.body.as_ref().is_some_and(|body| value_contains(body, text))
+                    || contains(&record.event_name, text)
+                    || contains(&record.scope.name, text)
+                    || record.attributes.values().any(|value| value_contains(value, text))
+            })
+    }
 }
 
 /// Log records in the order in which they arrived.
@@ -22,6 +47,8 @@ pub(super) struct LogStore {
     /// Oldest first.
     entries: VecDeque<Entry>,
     bytes: usize,
+    /// Counts the records that ever arrived.
+    arrived: u64,
 }
 
 #[derive(Debug)]
@@ -49,7 +76,9 @@ impl LogStore {
     ) {
         // Counted for every record, though those of one batch share it: the last one left holds it all.
         let resource_bytes = size::of_resource(resource);
-        for record in records {
+        for mut record in records {
+            self.arrived += 1;
+            record.sequence = self.arrived;
             let bytes = size::of_log(&record) + resource_bytes;
             self.bytes += bytes;
             self.entries.push_back(Entry { record, resource: Arc::clone(resource), bytes });
@@ -71,16 +100,20 @@ impl LogStore {
 
     pub(super) fn latest(&self, filter: &LogFilter) -> Logs {
         let mut resources = Resources::default();
-        let records = self
-            .entries
-            .iter()
-            .rev()
-            .filter(|entry| filter.trace_id.is_none() || entry.record.trace_id == filter.trace_id)
-            .filter(|entry| filter.service.as_ref().is_none_or(|service| *service == entry.record.service))
+        let mut matching = self.entries.iter().rev().filter(|entry| filter.matches(&entry.record));
+        let records = matching
+            .by_ref()
             .take(filter.limit.unwrap_or(usize::MAX))
             .map(|entry| entry.leave(&mut resources))
             .collect();
-        Logs { resources: resources.into_vec(), records }
+        let more = matching.next().is_some();
+        let oldest = self.entries.front().map_or(0, |entry| entry.record.sequence);
+        Logs { resources: resources.into_vec(), records, more, oldest }
+    }
+
+    /// The services of all records.
+    pub(super) fn services(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.record.service.as_str())
     }
 }
 
@@ -142,5 +175,24 @@ mod tests {
         let of_service = LogFilter { service: Some("order-service".to_owned()), ..LogFilter::default() };
         assert_eq!(store.logs(&of_service).records[0].time_unix_nano, 3);
         assert_eq!(store.logs(&LogFilter { limit: Some(1), ..LogFilter::default() }).records.len(), 1);
+    }
+
+    #[test]
+    fn records_are_found_by_severity_and_text_and_listed_page_by_page() {
+        let store = Store::new(Limits { log_records: 4, ..Limits::default() });
+        let mut records: Vec<LogRecord> = (1..=6).map(|n| log(n, &format!("Message {n}"), None)).collect();
+        records[4].severity_number = 17;
+        store.add_logs(resource("user-service"), records);
+        let sequences = |filter: LogFilter| {
+            let logs = store.logs(&filter);
+            assert_eq!(logs.oldest, 3);
+            (logs.records.iter().map(|record| record.sequence).collect::<Vec<_>>(), logs.more)
+        };
+        let all = LogFilter::default;
+        assert_eq!(sequences(LogFilter { severity: Some(17), ..all() }), (vec![5], false));
+        assert_eq!(sequences(LogFilter { text: Some("message 4".to_owned()), ..all() }), (vec![4], false));
+        assert_eq!(sequences(LogFilter { limit: Some(2), ..all() }), (vec![6, 5], true));
+        assert_eq!(sequences(LogFilter { limit: Some(2), before: Some(5), ..all() }), (vec![4, 3], false));
+        assert_eq!(sequences(LogFilter { since: Some(4), ..all() }), (vec![6, 5], false));
     }
 }

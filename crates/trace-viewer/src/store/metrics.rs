@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::history::{History, Sample};
+use super::series::{Group, MAX_GROUPS, SeriesQuery, Steps, kind};
 use super::{Resources, size};
 use crate::Limits;
-use crate::model::{Dropped, Metric, Metrics, Resource};
+use crate::model::{Attributes, Dropped, Instrument, Instruments, Metric, Metrics, Resource, SeriesList};
 
 /// Which metric series to list. The default lists all.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +16,7 @@ pub struct MetricFilter {
     pub service: Option<String>,
 }
 
-/// The latest point of each series.
+/// The latest point of each series, and what came before.
 #[derive(Debug, Default)]
 pub(super) struct MetricStore {
     series: HashMap<Arc<str>, Entry>,
@@ -22,10 +24,15 @@ pub(super) struct MetricStore {
     by_age: BTreeMap<u64, Arc<str>>,
     points: u64,
     bytes: usize,
+    history: History,
+    /// Counts the series that ever appeared.
+    appeared: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
+    /// Its number in the order in which series appeared.
+    id: u64,
     metric: Metric,
     resource: Arc<Resource>,
     bytes: usize,
@@ -41,11 +48,16 @@ impl MetricStore {
         self.bytes
     }
 
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
     pub(super) fn add(
         &mut self,
         resource: &Arc<Resource>,
         points: Vec<Metric>,
         limits: &Limits,
+        started_unix_nano: u64,
         dropped: &mut Dropped,
     ) {
         let resource_key = text(&resource.attributes);
@@ -63,7 +75,14 @@ impl MetricStore {
             let bytes = size::of_metric(&metric) + resource_bytes + key.len() + 2 * size_of::<Entry>();
             self.bytes += bytes;
             self.by_age.insert(age, Arc::clone(&key));
-            let entry = Entry { metric, resource: Arc::clone(resource), bytes, age };
+            let before = self.series.get(&key);
+            let id = before.map_or(self.appeared, |before| before.id);
+            self.appeared += u64::from(before.is_none());
+            let before = before.map(|before| &before.metric);
+            if let Some(sample) = Sample::between(before, &metric, started_unix_nano) {
+                dropped.evicted_history_points += self.history.add(id, sample, limits.history_bytes);
+            }
+            let entry = Entry { id, metric, resource: Arc::clone(resource), bytes, age };
             if let Some(before) = self.series.insert(key, entry) {
                 self.by_age.remove(&before.age);
                 self.bytes -= before.bytes;
@@ -94,14 +113,82 @@ impl MetricStore {
         Metrics { resources: resources.into_vec(), metrics }
     }
 
+    /// What is measured, by name.
+    pub(super) fn instruments(&self) -> Instruments {
+        let mut by_name: BTreeMap<&str, Instrument> = BTreeMap::new();
+        for Entry { metric, .. } in self.series.values() {
+            let instrument = by_name.entry(&metric.name).or_insert_with(|| Instrument {
+                name: metric.name.clone(),
+                description: metric.description.clone(),
+                unit: metric.unit.clone(),
+                kind: kind(&metric.data),
+                services: Vec::new(),
+                attributes: Vec::new(),
+                series: 0,
+            });
+            instrument.series += 1;
+            add_sorted(&mut instrument.services, &metric.service);
+            for key in metric.attributes.keys() {
+                add_sorted(&mut instrument.attributes, key);
+            }
+        }
+        Instruments { instruments: by_name.into_values().collect() }
+    }
+
+    /// A metric over time, up to `now`.
+    pub(super) fn over_time(&self, query: &SeriesQuery, now: u64) -> SeriesList {
+        let steps = Steps::of(query.seconds, now);
+        let mut list = SeriesList {
+            name: query.name.clone(),
+            unit: String::new(),
+            kind: None,
+            step_seconds: steps.step_seconds(),
+            times: steps.times(),
+            series: Vec::new(),
+            omitted: 0,
+        };
+        // By text, since attributes have no order of their own.
+        let mut groups: BTreeMap<(String, String), (Attributes, Group)> = BTreeMap::new();
+        for entry in self.series.values().filter(|entry| query.matches(&entry.metric)) {
+            let metric = &entry.metric;
+            let kind = *list.kind.get_or_insert(kind(&metric.data));
+            list.unit.clone_from(&metric.unit);
+            let attributes = query.group_of(metric);
+            let (_, group) = groups
+                .entry((metric.service.clone(), text(&attributes)))
+                .or_insert_with(|| (attributes, Group::new(kind, &steps)));
+            group.add(metric, self.history.of(entry.id), &steps);
+        }
+        let finished = groups
+            .into_iter()
+            .map(|((service, _), (attributes, group))| group.finish(service, attributes, &steps));
+        list.series = finished.collect();
+        list.series.sort_by(|one, other| other.totals.value.total_cmp(&one.totals.value));
+        list.omitted = list.series.len().saturating_sub(MAX_GROUPS);
+        list.series.truncate(MAX_GROUPS);
+        list
+    }
+
+    /// The services of all series.
+    pub(super) fn services(&self) -> impl Iterator<Item = &str> {
+        self.series.values().map(|entry| entry.metric.service.as_str())
+    }
+
     fn make_room(&mut self, limits: &Limits, dropped: &mut Dropped) {
         while self.series.len() > limits.metric_series || self.bytes > limits.metric_bytes {
             let Some((_, key)) = self.by_age.pop_first() else { return };
             if let Some(entry) = self.series.remove(&key) {
                 self.bytes -= entry.bytes;
+                self.history.remove(entry.id);
                 dropped.evicted_metric_series += 1;
             }
         }
+    }
+}
+
+fn add_sorted(texts: &mut Vec<String>, text: &str) {
+    if let Err(place) = texts.binary_search_by(|known| known.as_str().cmp(text)) {
+        texts.insert(place, text.to_owned());
     }
 }
 

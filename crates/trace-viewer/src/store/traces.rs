@@ -1,10 +1,10 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::{Resources, size};
+use super::digest::{Calls, Digest, Known};
+use super::{Resources, TraceFilter, size};
 use crate::Limits;
 use crate::model::{Dropped, Resource, Span, SpanId, Trace, TraceId, TraceSummary};
-use crate::tree::Tree;
 
 /// Traces in the order in which they appeared.
 #[derive(Debug, Default)]
@@ -16,7 +16,21 @@ pub(super) struct TraceStore {
     bytes: usize,
     /// Counts up with every change of any trace.
     changes: u64,
+    /// Counts the traces that ever appeared.
+    appeared: u64,
 }
+
+/// Traces that changed, and those of them that a filter does not want.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) traces: Vec<TraceSummary>,
+    pub(super) left: Vec<TraceId>,
+    /// The count of changes that these reach to.
+    pub(super) reached: u64,
+}
+
+/// A place in the list of traces by start, newest first: the one after it is next.
+pub(super) type Place = (u64, TraceId);
 
 #[derive(Debug)]
 struct Entry {
@@ -28,6 +42,9 @@ struct Entry {
     bytes: usize,
     dropped_spans: u64,
     changed: u64,
+    appeared: u64,
+    /// Made when it is asked for, forgotten when the trace changes.
+    digest: Option<Digest>,
 }
 
 impl TraceStore {
@@ -47,6 +64,11 @@ impl TraceStore {
         self.changes
     }
 
+    /// The number of the trace that leaves next.
+    pub(super) fn oldest(&self) -> u64 {
+        self.order.front().and_then(|oldest| self.by_id.get(oldest)).map_or(0, |entry| entry.appeared)
+    }
+
     /// Takes spans in and makes room; answers how many were over their trace's limit.
     pub(super) fn add(
         &mut self,
@@ -61,9 +83,11 @@ impl TraceStore {
             let entry = self.by_id.entry(trace_id).or_insert_with(|| {
                 self.order.push_back(trace_id);
                 self.bytes += Entry::EMPTY_BYTES;
-                Entry::new()
+                self.appeared += 1;
+                Entry::new(self.appeared)
             });
             entry.changed = self.changes;
+            self.bytes -= entry.forget_digest();
             if entry.known.contains(&span.span_id) {
                 dropped.duplicate_spans += 1;
             } else if entry.spans.len() >= limits.spans_per_trace {
@@ -87,6 +111,11 @@ impl TraceStore {
         }
     }
 
+    /// The count of changes that the last one of this trace made.
+    pub(super) fn changed(&self, trace_id: TraceId) -> Option<u64> {
+        self.by_id.get(&trace_id).map(|entry| entry.changed)
+    }
+
     /// The trace without its logs and resources, and the resources its spans point to.
     pub(super) fn find(&self, trace_id: TraceId) -> Option<(Trace, Resources)> {
         let entry = self.by_id.get(&trace_id)?;
@@ -97,24 +126,66 @@ impl TraceStore {
         Some((Trace { trace_id, resources: Vec::new(), spans, logs: Vec::new(), dropped_spans }, resources))
     }
 
-    /// The traces that started last, newest first.
-    pub(super) fn newest(&self, limit: usize) -> Vec<TraceSummary> {
-        let mut entries: Vec<_> = self.by_id.iter().collect();
-        entries.sort_by_key(|(trace_id, entry)| (std::cmp::Reverse(entry.start), **trace_id));
-        entries.truncate(limit);
-        entries.into_iter().map(|(trace_id, entry)| entry.summary(*trace_id)).collect()
+    /// The traces that started last, newest first, after a place in that list; and whether there
+    /// are more.
+    pub(super) fn newest(
+        &mut self,
+        limit: usize,
+        filter: &TraceFilter,
+        after: Option<Place>,
+    ) -> (Vec<TraceSummary>, bool) {
+        let places = self.by_id.iter().map(|(trace_id, entry)| (entry.start, *trace_id));
+        let mut places: Vec<Place> =
+            places.filter(|place| after.is_none_or(|after| *place < after)).collect();
+        places.sort_unstable_by(|one, other| other.cmp(one));
+        let mut found = Vec::new();
+        for (_, trace_id) in places {
+            let Some(entry) = self.by_id.get_mut(&trace_id) else { continue };
+            self.bytes += entry.make_digest(trace_id);
+            let Some(summary) = entry.summary_if(filter) else { continue };
+            if found.len() >= limit {
+                return (found, true);
+            }
+            found.push(summary.clone());
+        }
+        (found, false)
     }
 
-    /// The traces that changed after a count of changes, and the count that these reach to.
-    pub(super) fn changed_since(&self, since: u64, limit: usize) -> (Vec<TraceSummary>, u64) {
-        let mut entries: Vec<_> = self.by_id.iter().filter(|(_, entry)| entry.changed > since).collect();
-        entries.sort_by_key(|(_, entry)| entry.changed);
-        let reached = match entries.get(limit.wrapping_sub(1)) {
-            Some((_, last)) if entries.len() > limit => last.changed,
+    /// The traces that changed after a count of changes, the longest unchanged first.
+    pub(super) fn changed_since(&mut self, since: u64, limit: usize, filter: &TraceFilter) -> Changes {
+        let changed = self.by_id.iter().filter(|(_, entry)| entry.changed > since);
+        let mut ids: Vec<(u64, TraceId)> =
+            changed.map(|(trace_id, entry)| (entry.changed, *trace_id)).collect();
+        ids.sort_unstable();
+        let reached = match ids.get(limit.wrapping_sub(1)) {
+            Some((last, _)) if ids.len() > limit => *last,
             _ => self.changes,
         };
-        entries.truncate(limit);
-        (entries.into_iter().map(|(trace_id, entry)| entry.summary(*trace_id)).collect(), reached)
+        let mut changes = Changes { reached, ..Changes::default() };
+        for (_, trace_id) in ids.into_iter().take(limit) {
+            let Some(entry) = self.by_id.get_mut(&trace_id) else { continue };
+            self.bytes += entry.make_digest(trace_id);
+            match entry.summary_if(filter) {
+                Some(summary) => changes.traces.push(summary.clone()),
+                None => changes.left.push(trace_id),
+            }
+        }
+        changes
+    }
+
+    /// The calls of all traces that began at or after a time, and when the first trace held began.
+    pub(super) fn calls(&mut self, from: u64) -> (Calls, Option<u64>) {
+        let mut calls = Calls::default();
+        for (trace_id, entry) in self.by_id.iter_mut().filter(|(_, entry)| entry.start >= from) {
+            self.bytes += entry.make_digest(*trace_id);
+            calls.add(entry.digest.as_ref().map(Digest::calls).unwrap_or(&Calls::default()));
+        }
+        (calls, self.by_id.values().map(|entry| entry.start).min())
+    }
+
+    /// The services of all spans.
+    pub(super) fn services(&self) -> impl Iterator<Item = &str> {
+        self.by_id.values().flat_map(|entry| entry.resources.listed.iter()).map(|resource| resource.service())
     }
 
     fn make_room(&mut self, limits: &Limits, dropped: &mut Dropped) {
@@ -134,7 +205,7 @@ impl Entry {
     /// The entry itself, its place in the map and its place in the order.
     const EMPTY_BYTES: usize = 2 * (size_of::<Self>() + 2 * size_of::<TraceId>());
 
-    fn new() -> Self {
+    fn new(appeared: u64) -> Self {
         Self {
             resources: Resources::default(),
             spans: Vec::new(),
@@ -144,6 +215,8 @@ impl Entry {
             bytes: Self::EMPTY_BYTES,
             dropped_spans: 0,
             changed: 0,
+            appeared,
+            digest: None,
         }
     }
 
@@ -164,26 +237,31 @@ impl Entry {
         bytes
     }
 
-    fn summary(&self, trace_id: TraceId) -> TraceSummary {
-        let tree = Tree::of(&self.spans);
-        let root = tree.roots().first().and_then(|(root, _)| self.spans.get(*root));
-        let mut by_start: Vec<&Span> = self.spans.iter().collect();
-        by_start.sort_by_key(|span| (span.start_unix_nano, span.span_id));
-        let mut seen = HashSet::new();
-        let services = by_start.into_iter().map(|span| &span.service);
-        let services = services.filter(|service| seen.insert(*service)).cloned().collect();
-        TraceSummary {
-            trace_id,
-            root_service: root.map(|span| span.service.clone()).unwrap_or_default(),
-            root_name: root.map(|span| span.name.clone()).unwrap_or_default(),
-            start_unix_nano: self.start,
-            duration_nano: self.end.saturating_sub(self.start),
-            span_count: self.spans.len(),
-            error_count: self.spans.iter().filter(|span| span.status.is_error()).count(),
-            services,
-            complete: self.dropped_spans == 0 && tree.is_complete(),
-            dropped_spans: self.dropped_spans,
+    /// Answers the bytes that this took: none where it was there.
+    fn make_digest(&mut self, trace_id: TraceId) -> usize {
+        if self.digest.is_some() {
+            return 0;
         }
+        let Self { appeared, start, end, dropped_spans, .. } = *self;
+        let digest = Digest::of(&Known { trace_id, appeared, start, end, dropped_spans }, &self.spans);
+        let bytes = digest.bytes();
+        self.bytes += bytes;
+        self.digest = Some(digest);
+        bytes
+    }
+
+    /// Answers the bytes that this gave back.
+    fn forget_digest(&mut self) -> usize {
+        let bytes = self.digest.take().map_or(0, |digest| digest.bytes());
+        self.bytes -= bytes;
+        bytes
+    }
+
+    /// The summary of a trace whose digest is made, where the filter wants it.
+    fn summary_if(&self, filter: &TraceFilter) -> Option<&TraceSummary> {
+        let summary = &self.digest.as_ref()?.summary;
+        let resources = self.resources.listed.iter().map(Arc::as_ref);
+        filter.matches(summary, &self.spans, resources).then_some(summary)
     }
 }
 
@@ -274,6 +352,40 @@ mod tests {
             trace.resource_of(trace.spans_named("later").next().unwrap()).unwrap().service(),
             "order-service"
         );
+    }
+
+    #[test]
+    fn what_lists_work_out_counts_as_held_and_is_given_back() {
+        let store = store(Limits::default());
+        add(&store, 1, vec![span(1, None, "root")]);
+        let before = store.status().held.trace_bytes;
+        store.traces(10, None).unwrap();
+        let listed = store.status().held.trace_bytes;
+        assert!(listed > before);
+        store.traces(10, None).unwrap();
+        assert_eq!(store.status().held.trace_bytes, listed);
+        add(&store, 1, vec![span(1, None, "root")]);
+        assert_eq!(store.status().held.trace_bytes, before);
+    }
+
+    #[test]
+    fn older_traces_are_listed_page_by_page_and_each_once() {
+        let store = store(Limits { traces: 7, ..Limits::default() });
+        for trace in 1..=9 {
+            // Two by two they start at the same time.
+            add(&store, trace, vec![span(1, None, "root").at(u64::from(trace / 2), 10)]);
+        }
+        let (mut pages, mut before) = (Vec::new(), None);
+        loop {
+            let page = store.traces_matching(3, &TraceFilter::default(), None, before.as_deref()).unwrap();
+            assert_eq!(page.oldest, 3);
+            pages.push(page.traces.iter().map(|trace| trace.appeared).collect::<Vec<_>>());
+            before = page.before;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, [vec![9, 8, 7], vec![6, 5, 4], vec![3]]);
     }
 
     #[test]

@@ -218,6 +218,7 @@ pub(crate) fn declined_order() -> Trace {
         resource: 0,
         scope: Scope::default(),
         dropped_attributes_count: 0,
+        sequence: 0,
     });
     trace
 }
