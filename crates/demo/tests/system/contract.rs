@@ -8,7 +8,6 @@ mod check;
 mod conditions;
 mod drive;
 mod older;
-mod proxy;
 mod registry;
 mod sabotage;
 

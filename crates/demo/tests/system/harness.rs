@@ -11,8 +11,11 @@ use demo::shop::{Placed, Shop};
 use demo::system::{Plan, System};
 use demo::traces::Traces;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
 use trace_viewer::model::{Span, SpanStatus, Trace};
 
 /// How long the telemetry of an order may take to arrive.
@@ -189,6 +192,18 @@ pub(crate) fn span_named<'a>(trace: &'a Trace, name: &str) -> &'a Span {
         [span] => span,
         _ => panic!("{} spans named {name} in:\n{}", found.len(), outline(trace)),
     }
+}
+
+/// Asks for an order's events with this header.
+pub(crate) async fn watch(
+    test: &TestSystem,
+    order_id: &str,
+    (name, value): (&'static str, String),
+) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Box<tungstenite::Error>> {
+    let url = format!("{}/api/orders/{order_id}/events", test.system.url(Part::Order));
+    let mut request = url.replacen("http", "ws", 1).into_client_request().expect("a URL");
+    request.headers_mut().insert(name, value.parse().expect("a header's value"));
+    Ok(tokio_tungstenite::connect_async(request).await?.0)
 }
 
 /// Waits until `condition` holds; fails after thirty seconds.

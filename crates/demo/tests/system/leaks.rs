@@ -4,21 +4,27 @@
 //! The limit of it: the conventions ask for `url.path`, `url.query` and `user_agent.original` as they were sent, and a
 //! `tracestate` is to be passed on. Query values are left out by their keys' names. So a secret in a path, under an
 //! innocent query key, in the user agent's name or in a tracestate would be recorded, there and nowhere else, which
-//! [`PUBLIC`] shows. (Sixteen digits are also a good parent id for a `traceparent`.) Callers under `/internal/` are services, whose baggage is believed: the tenant's name is on spans.
+//! [`PUBLIC`] shows. (Sixteen digits are also a good parent id for a `traceparent`.) Of services, which prove by a token
+//! that they are, the tenant in the baggage is believed: its name is on spans.
 
 use std::collections::BTreeSet;
 
 use demo::parts::Part;
 use demo::shop::Inside;
+use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use service_kit::token::ServiceTokens;
 use telemetry_core::testing::Canary;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use trace_viewer::model::TraceList;
 
-use crate::harness::{Backend, TestSystem, on_both_databases, run};
+use crate::harness::{Backend, GATEWAY_TIMEOUT, TestSystem, eventually, on_both_databases, run, watch};
+use crate::proxy::{Fate, Proxy};
 
 on_both_databases! {
     no_password_token_card_number_or_address_stands_in_any_signal
@@ -89,7 +95,15 @@ async fn no_password_token_card_number_or_address_stands_in_any_signal(backend: 
 }
 
 async fn no_secret_sent_to_any_endpoint_stands_in_any_signal(backend: Backend) {
-    let test = TestSystem::start(backend).await;
+    let inventory = Proxy::start().await;
+    // Every trace and every series is asked for at the end.
+    let variables = [
+        ("INVENTORY_URL", inventory.url()),
+        ("VIEWER_MAX_TRACES_MIB", "64"),
+        ("VIEWER_MAX_METRICS_MIB", "16"),
+    ];
+    let test = TestSystem::start_with(backend, GATEWAY_TIMEOUT, &variables).await;
+    inventory.lead_to(&test.system.url(Part::Inventory));
     let registration = json!({ "email": EMAIL, "password": PASSWORD, "name": NAME });
     let register = format!("{}/api/users/register", test.system.url(Part::User));
     let registered = test.system.client().post(register).json(&registration).send().await.unwrap();
@@ -105,26 +119,41 @@ async fn no_secret_sent_to_any_endpoint_stands_in_any_signal(backend: Backend) {
         let service_token =
             tokens.issue(&format!("{}-service", part.name()), None).expose_secret().to_owned();
         secrets.push(signature(&service_token));
+        for path in ["/docs/", "/docs/swagger-initializer.js", "/api-docs/openapi.json", "/favicon.ico"] {
+            request(&test, part, "get", path, Some(BEARER), false).send().await.expect("an answer");
+        }
         let document = document(&test, part).await;
         let paths = document["paths"].as_object().expect("the document has paths");
         for (path, methods) in paths {
             let declared = methods.as_object().expect("a path has methods").keys().map(String::as_str);
-            // One that is not declared goes through the middleware alone.
-            for method in declared.chain(["delete"]) {
+            for method in declared {
                 let bodies = bodies(&document, &methods[method], &test.shop.in_stock().id);
                 for (path, body) in combinations(path, &bodies) {
                     for token in [None, Some(BEARER), Some(&user_token), Some(&service_token)] {
-                        let request = request(&test, part, method, &path, token);
+                        let is_believed = token == Some(&*service_token);
+                        let request = request(&test, part, method, &path, token, is_believed);
                         let answer = body.add_to(request).send().await.expect("an answer");
                         statuses.insert(answer.status().as_u16());
                     }
                 }
-                if methods.get(method).is_some() {
-                    operations.insert(format!("{} {path}", method.to_uppercase()));
+                operations.insert(format!("{} {path}", method.to_uppercase()));
+            }
+            // Those that are not declared go through the middleware alone.
+            for method in
+                ["delete", "head", "options"].into_iter().filter(|&method| methods.get(method).is_none())
+            {
+                for (path, body) in
+                    combinations(path, &[Body::Json(json!({ "password": PASSWORD, EMAIL: CARD }))])
+                {
+                    let request = request(&test, part, method, &path, Some(BEARER), false);
+                    let answer = body.add_to(request).send().await.expect("an answer");
+                    statuses.insert(answer.status().as_u16());
                 }
             }
         }
     }
+    say_secrets_over_a_websocket(&test, &user_token, &inventory).await;
+    tell_secrets_to_the_gateway(&test).await;
     // Successes, extractors, rules, conflicts, unknown ids: the canaries came far, and nothing broke.
     for reached in [200, 201, 400, 401, 404, 405, 409, 415, 422] {
         assert!(statuses.contains(&reached), "no answer was {reached}, only {statuses:?}");
@@ -150,6 +179,58 @@ async fn no_secret_sent_to_any_endpoint_stands_in_any_signal(backend: Backend) {
     signals.assert_public_only_where_it_may_be();
 }
 
+/// As messages, as a protocol and as the reason of the good-bye, on the connection of an order that is not final.
+async fn say_secrets_over_a_websocket(test: &TestSystem, user_token: &str, inventory: &Proxy) {
+    inventory.on("/commit HTTP/1.1", Fate::Cut);
+    let shop = test.shop.with_access_token(user_token);
+    let placed = shop.order(shop.in_stock(), "card_ok").await.unwrap();
+    assert_eq!(placed.status, 202, "{}", placed.body);
+    let order_id = placed.body["order_id"].as_str().unwrap();
+    let protocols =
+        |token: &str| ("sec-websocket-protocol", format!("order-events, bearer.{token}, {COOKIE}"));
+    watch(test, order_id, protocols(BEARER)).await.expect_err("a token that is none");
+    watch(test, &format!("{PUBLIC}'%20OR%201=1"), protocols(user_token)).await.expect_err("no order");
+    let good_bye = CloseFrame { code: CloseCode::Normal, reason: EMAIL.into() };
+    for message in [
+        Message::text(PASSWORD),
+        Message::text(json!({ "token": user_token, "card": CARD }).to_string()),
+        Message::binary(SQL.as_bytes().to_vec()),
+        Message::Ping(COOKIE.into()),
+        Message::Close(Some(good_bye)),
+    ] {
+        let goes_on = matches!(message, Message::Ping(_));
+        let mut socket = watch(test, order_id, protocols(user_token)).await.expect("an upgrade");
+        assert!(socket.next().await.expect("the order comes first").expect("a message").is_text());
+        socket.send(message).await.expect("it is open");
+        if goes_on {
+            socket.send(Message::text(SQL)).await.expect("it is open");
+        }
+        while let Some(Ok(_)) = socket.next().await {}
+    }
+    inventory.on("", Fate::Pass);
+    eventually("the order is confirmed", async || {
+        // The service may have closed a connection whose body it never read.
+        shop.find_order(order_id).await.is_ok_and(|order| order["status"] == "confirmed")
+    })
+    .await;
+}
+
+/// It makes no telemetry, and prints nothing of what it is told.
+async fn tell_secrets_to_the_gateway(test: &TestSystem) {
+    let post = async |path: &str, body: String| {
+        let request = test.system.client().post(format!("{}{path}", test.system.url(Part::Gateway)));
+        let request = request.header(CONTENT_TYPE, "application/json").bearer_auth(BEARER).body(body);
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    let charge = |reference: &str, method: &str| json!({ "reference": reference, "amount_minor": 100, "currency": "EUR", "payment_method": method });
+    assert_eq!(post("/charges", charge(PASSWORD, "card_ok").to_string()).await, 201);
+    assert_eq!(post("/charges", charge(EMAIL, CARD).to_string()).await, 422);
+    assert_eq!(post("/charges", format!("{{\"payment_method\":\"{CARD}")).await, 400);
+    let refund = json!({ "transaction_id": SQL, "amount_minor": 100 });
+    assert_eq!(post("/refunds", refund.to_string()).await, 404);
+    assert!(post(&format!("/charges/{PASSWORD}/void"), String::new()).await < 500);
+}
+
 fn signature(token: &str) -> String {
     token.rsplit('.').next().expect("a token has parts").to_owned()
 }
@@ -160,7 +241,14 @@ async fn document(test: &TestSystem, part: Part) -> Value {
 }
 
 /// A request with a canary wherever a caller can put one beside path and body.
-fn request(test: &TestSystem, part: Part, method: &str, path: &str, token: Option<&str>) -> RequestBuilder {
+fn request(
+    test: &TestSystem,
+    part: Part,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    is_believed: bool,
+) -> RequestBuilder {
     let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
     let mut url = reqwest::Url::parse(&format!("{}{path}", test.system.url(part))).expect("a URL");
     url.query_pairs_mut()
@@ -182,8 +270,14 @@ fn request(test: &TestSystem, part: Part, method: &str, path: &str, token: Optio
         .header("tracestate", format!("canary={PUBLIC}"))
         .header("traceparent", format!("00-{}-00f067aa0ba902b7-01", uuid::Uuid::now_v7().simple()))
         .header("referer", format!("http://localhost/{PASSWORD}"))
+        .header("origin", format!("http://{COOKIE}.example"))
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", API_KEY)
+        .header("forwarded", format!("for={COOKIE};host={COOKIE}.example;proto={COOKIE}"))
+        .header("x-forwarded-for", COOKIE)
+        .header("x-forwarded-host", COOKIE)
         .header("baggage", format!("session={BAGGAGE}"));
-    if !path.starts_with("/internal/") {
+    if !(is_believed && path.starts_with("/internal/")) {
         request = request.header("baggage", format!("tenant.id={BAGGAGE},tenant.name={BAGGAGE}"));
     }
     match token {
@@ -243,7 +337,13 @@ fn bodies(document: &Value, operation: &Value, product_id: &str) -> Vec<Body> {
     for field in fields.keys() {
         let card_as_number: i64 = CARD.parse().expect("digits");
         let mut values: Vec<Value> = [EMAIL, PASSWORD, CARD, SQL].map(Value::from).to_vec();
-        values.extend([json!(card_as_number), json!([EMAIL]), json!({ PASSWORD: EMAIL }), Value::Null]);
+        values.extend([
+            json!(format!("{EMAIL}\u{0}")),
+            json!(card_as_number),
+            json!([EMAIL]),
+            json!({ PASSWORD: EMAIL }),
+            Value::Null,
+        ]);
         for value in values {
             let mut changed = right.clone();
             changed.insert(field.clone(), value);
@@ -298,6 +398,7 @@ impl Signals {
                 test.system.stop_one(part).await.unwrap();
                 others.push((format!("what {} prints", part.name()), test.printed(part)));
             }
+            others.push(("what the gateway prints".to_owned(), test.printed(Part::Gateway)));
             test
         };
         let (viewer, client) = (system.url(Part::Viewer), system.client().clone());

@@ -6,4 +6,5 @@ mod endings;
 mod harness;
 mod leaks;
 mod orders;
+mod proxy;
 mod refusals;

@@ -13,11 +13,10 @@ use serde_json::{Value, json};
 use service_kit::token::ServiceTokens;
 use tokio::sync::OnceCell;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use trace_viewer::model::{Logs, Metrics, Trace};
 
-use super::proxy::{Fate, Proxy};
-use crate::harness::{Backend, GATEWAY_TIMEOUT, TestSystem, eventually};
+use crate::harness::{Backend, GATEWAY_TIMEOUT, TestSystem, eventually, watch};
+use crate::proxy::{Fate, Proxy};
 
 /// What a system emitted from its start to its end.
 #[derive(Clone)]
@@ -108,11 +107,8 @@ async fn watch_an_order_that_is_finished_later(test: &TestSystem, inventory: &Pr
     let placed = test.shop.order(test.shop.in_stock(), "card_ok").await.unwrap();
     assert_eq!((placed.status.as_u16(), &placed.body["status"]), (202, &json!("paid")), "{}", placed.body);
     let order_id = placed.body["order_id"].as_str().unwrap();
-    let url = format!("{}/api/orders/{order_id}/events", test.system.url(Part::Order));
-    let mut request = url.replacen("http", "ws", 1).into_client_request().unwrap();
-    let token = format!("Bearer {}", test.shop.access_token());
-    request.headers_mut().insert("authorization", token.parse().unwrap());
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("an upgrade");
+    let authorization = ("authorization", format!("Bearer {}", test.shop.access_token()));
+    let mut socket = watch(test, order_id, authorization).await.expect("an upgrade");
     socket.send(Message::text("status")).await.unwrap();
     let mut told = Vec::new();
     let watching = async {

@@ -11,14 +11,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 /// A proxy on a port of its own. Its callers wait until it is told where to lead them.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     url: String,
     shared: Arc<Shared>,
 }
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// It goes on.
     Pass,
     /// It waits for another fate.
@@ -34,7 +34,7 @@ struct Shared {
 }
 
 impl Proxy {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let shared = Arc::new(Shared { target: OnceLock::new(), fate: Mutex::new(("", Fate::Pass)) });
@@ -47,19 +47,19 @@ impl Proxy {
         Self { url, shared }
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Leads callers there, those that wait too.
-    pub(super) fn lead_to(&self, url: &str) {
+    pub(crate) fn lead_to(&self, url: &str) {
         let url = reqwest::Url::parse(url).expect("a URL");
         let target = url.socket_addrs(|| None).expect("an address")[0];
         self.shared.target.set(target).expect("it leads nowhere yet");
     }
 
     /// From now on this is the fate of each request whose head has `what` in it; all others pass.
-    pub(super) fn on(&self, what: &'static str, fate: Fate) {
+    pub(crate) fn on(&self, what: &'static str, fate: Fate) {
         *self.shared.fate.lock().unwrap_or_else(PoisonError::into_inner) = (what, fate);
     }
 }
