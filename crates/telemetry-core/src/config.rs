@@ -4,11 +4,12 @@
 //! setting has a default, so no variable at all is a valid configuration. A wrong value is a mistake that stops
 //! the start, told together with all others; so is a variable of the specification that is not honoured here,
 //! because settings that are silently ignored are found out in production. [`variables`] lists all that are known;
-//! an unknown one is warned about.
+//! an unknown one is warned about. `OTEL_CONFIG_FILE` names a file that decides in their place.
 
 mod database;
 mod entities;
 mod env;
+mod file;
 mod http;
 mod limits;
 mod list;
@@ -32,7 +33,7 @@ pub use metrics::{ExemplarFilter, HistogramAggregation, Metrics, PrometheusServe
 pub use orchestrator::{Kubernetes, Orchestrator};
 pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol};
 pub use pipeline::{Batch, Exporter, Signal};
-pub use service::Service;
+pub use service::{Detection, Detector, Service};
 pub use traces::{Propagator, Traces};
 
 use crate::names::BAGGAGE_ATTRIBUTES;
@@ -106,11 +107,12 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads from `env` and notes every mistake there; the answer is only to be used when
+    /// Reads from `env`, and from the file that `OTEL_CONFIG_FILE` names, and notes every mistake there; the answer is only to be used when
     /// [`Env::finish`] finds none.
     pub fn read(service_name: &str, service_version: &str, env: &mut Env) -> Self {
         let first = env.settings().len();
         let first_warning = env.warnings().len();
+        env.read_config_file();
         let environment = env.setting("ENVIRONMENT", "development".to_owned(), "a name");
         let development = environment == DEVELOPMENT;
         let disabled = env.flag("OTEL_SDK_DISABLED");

@@ -42,11 +42,12 @@ fn resource_below(root: &Path, config: &Config) -> Resource {
     let service = &config.service;
     let mut attributes: BTreeMap<Key, Value> = detected(&Files::below(root), &service.orchestrator)
         .into_iter()
+        .filter(|(key, _)| service.detection.keeps(key))
         .map(|(key, value)| (Key::from_static_str(key), value))
         .collect();
     attributes.insert(name::DEPLOYMENT_ENVIRONMENT_NAME.into(), config.environment.clone().into());
     for (key, value) in &service.resource_attributes {
-        attributes.insert(key.clone().into(), value.clone().into());
+        attributes.insert(key.clone().into(), value.clone());
     }
     let own = [
         (name::SERVICE_NAME, Some(&service.name)),

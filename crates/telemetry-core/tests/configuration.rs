@@ -21,7 +21,11 @@ fn root() -> PathBuf {
 fn rows() -> BTreeMap<String, Row> {
     let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
     let mut rows = BTreeMap::new();
-    for line in page.lines().filter(|line| line.starts_with("| `")) {
+    let is_row = |line: &&str| {
+        line.strip_prefix("| `")
+            .is_some_and(|name| name.starts_with(|first: char| first.is_ascii_uppercase()))
+    };
+    for line in page.lines().filter(is_row) {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         let [name, default, what, test] = cells[..] else { panic!("four cells: {line}") };
         let plain = |cell: &str| cell.trim_matches('`').to_owned();

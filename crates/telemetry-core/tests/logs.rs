@@ -336,3 +336,30 @@ fn the_start_tells_what_was_decided_and_what_is_most_likely_a_mistake() {
     assert!(text.contains("OTEL_EXPORTER_OTLP_HEADERS = key=*** (environment)"), "{text}");
     assert!(!text.contains(CANARY), "{text}");
 }
+
+#[test]
+fn a_file_sets_up_a_whole_process() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../telemetry/otel-config.yaml");
+    let endpoint = collector.endpoint();
+    let variables = [
+        ("OTEL_CONFIG_FILE", file),
+        ("COLLECTOR", endpoint.as_str()),
+        ("COLLECTOR_AUTHORIZATION", CANARY),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "not-of-the-file=1"),
+        ("OTEL_SERVICE_NAME", "checkout"),
+    ];
+    let (lines, last) = Process::start("idle", &collector, &variables).end();
+    assert!(last.ends_with("complete=true"), "{last}");
+    let text = lines.join("\n");
+    assert!(text.contains("OTEL_BSP_MAX_QUEUE_SIZE = 2048 (file)") && !text.contains(CANARY), "{text}");
+    assert!(text.contains("decides; no effect have OTEL_BLRP_SCHEDULE_DELAY"), "{text}");
+    let received = collector.received();
+    for path in ["/v1/metrics", "/v1/logs"] {
+        let request = received.iter().find(|request| request.path == path).expect(path);
+        assert_eq!(request.service_name().as_deref(), Some("checkout"), "{path}");
+        assert_eq!(request.header("authorization"), Some(CANARY), "{path}");
+        assert_eq!(request.header("not-of-the-file"), None, "{path}");
+        assert_eq!(request.header("content-encoding"), Some("gzip"), "{path}");
+    }
+}

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::variables;
+use super::{file, variables};
 
 /// Variables to read from, the mistakes found while reading, and a record of what was read.
 ///
@@ -27,6 +30,9 @@ use super::variables;
 pub struct Env {
     lookup: Box<Lookup>,
     names: Vec<String>,
+    files: BTreeMap<PathBuf, String>,
+    /// What `OTEL_CONFIG_FILE` says, once it is read.
+    file: Option<file::Settings>,
     defaults: BTreeMap<String, String>,
     settings: Vec<Setting>,
     mistakes: Vec<Mistake>,
@@ -54,6 +60,8 @@ impl Env {
         Self {
             lookup: Box::new(lookup),
             names: Vec::new(),
+            files: BTreeMap::new(),
+            file: None,
             defaults: BTreeMap::new(),
             settings: Vec::new(),
             mistakes: Vec::new(),
@@ -66,6 +74,26 @@ impl Env {
     pub fn with_names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.names = names.into_iter().map(Into::into).collect();
         self.names.sort_unstable();
+        self
+    }
+
+    /// A file that `OTEL_CONFIG_FILE` may name, in place of one of the machine.
+    ///
+    /// ```
+    /// use telemetry_core::Config;
+    /// use telemetry_core::config::Env;
+    ///
+    /// let mut env = Env::of([("OTEL_CONFIG_FILE", "otel.yaml")])
+    ///     .with_file("otel.yaml", "file_format: \"1.0\"\ndisabled: true");
+    /// let config = Config::read("order-service", "1.2.0", &mut env);
+    /// env.finish()?;
+    /// assert!(config.disabled);
+    /// assert!(config.summary().contains("OTEL_SDK_DISABLED = true (file)"));
+    /// # Ok::<(), telemetry_core::config::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn with_file(mut self, path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        self.files.insert(path.into(), text.into());
         self
     }
 
@@ -94,11 +122,61 @@ impl Env {
 
     /// The variable's text and who gave it.
     pub(crate) fn find(&self, name: &str) -> Option<(String, Source)> {
-        let non_empty = |value: String| Some(value.trim().to_owned()).filter(|value| !value.is_empty());
-        (self.lookup)(name)
-            .and_then(non_empty)
-            .map(|text| (text, Source::Environment))
-            .or_else(|| self.defaults.get(name).cloned().and_then(non_empty).map(|text| (text, Source::Code)))
+        if let Some(given) = self.file.as_ref().and_then(|file| file.find(name)) {
+            return Some(given);
+        }
+        // Beside a file the environment has no OpenTelemetry settings.
+        let is_ignored = self.file.is_some() && name.starts_with("OTEL_");
+        let set = if is_ignored { None } else { self.set(name) };
+        let default = || self.defaults.get(name).cloned().and_then(non_empty);
+        set.map(|text| (text, Source::Environment)).or_else(|| default().map(|text| (text, Source::Code)))
+    }
+
+    /// The variable's text in the environment.
+    fn set(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).and_then(non_empty)
+    }
+
+    /// Reads the file that `OTEL_CONFIG_FILE` names. From here on it decides in place of `OTEL_*` variables.
+    pub(crate) fn read_config_file(&mut self) {
+        const NAME: &str = "OTEL_CONFIG_FILE";
+        let Some((path, source)) = self.find(NAME) else { return };
+        self.record(NAME, &path, source);
+        if !path.ends_with(".yaml") && !path.ends_with(".yml") {
+            return self.reject(NAME, &path, "a file of YAML, with the extension .yaml or .yml");
+        }
+        let text = match self.files.get(Path::new(&path)) {
+            Some(text) => Ok(text.clone()),
+            None => read_file(Path::new(&path)),
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => return self.reject(NAME, &path, &format!("a file that can be read ({error})")),
+        };
+        let name = path.rsplit('/').next().unwrap_or(&path);
+        let mut file = file::Settings::read(name, &text, &self.lookup);
+        self.mistakes.append(&mut file.mistakes);
+        for message in std::mem::take(&mut file.warnings) {
+            self.warn(NAME, message);
+        }
+        let is_ignored = |name: &&String| {
+            name.starts_with("OTEL_")
+                && *name != NAME
+                && !file.references.contains(*name)
+                && !variables::is_of_others(name)
+                && self.set(name).is_some()
+        };
+        let ignored: Vec<&str> = self.names.iter().filter(is_ignored).map(String::as_str).collect();
+        if !ignored.is_empty() {
+            let message = format!("{path} decides; no effect have {}", ignored.join(", "));
+            self.warn(NAME, message);
+        }
+        self.file = Some(file);
+    }
+
+    /// What the file says that no variable can.
+    pub(super) fn file(&self) -> Option<&file::Settings> {
+        self.file.as_ref()
     }
 
     /// The variable parsed as `T`. `expected` says what would have been right.
@@ -242,7 +320,7 @@ impl Env {
     /// Notes a mistake. `value` is shown to the operator: leave it out (`""`) for a secret.
     pub fn reject(&mut self, name: &str, value: &str, expected: &str) {
         self.mistakes.push(Mistake {
-            variable: name.to_owned(),
+            variable: self.file.as_ref().and_then(|file| file.place(name)).unwrap_or(name).to_owned(),
             value: value.to_owned(),
             expected: expected.to_owned(),
         });
@@ -260,7 +338,8 @@ impl Env {
 
     /// Warns of every `OTEL_*` variable that is set and that nobody known here reads.
     pub(crate) fn warn_of_unknown(&mut self) {
-        let is_set = |name: &&String| self.text(name).is_some();
+        // Beside a file they were told of already.
+        let is_set = |name: &&String| self.file.is_none() && self.set(name).is_some();
         let unknown = self.names.iter().filter(|name| variables::is_unknown(name)).filter(is_set);
         let warnings: Vec<(String, String)> = unknown
             .map(|name| match variables::nearest(name) {
@@ -297,7 +376,8 @@ impl fmt::Display for Setting {
     }
 }
 
-/// Who decided a value, the weakest first: the environment wins over code, code over the default.
+/// Who decided a value, the weakest first: a file wins over the environment, the environment over code, code over the
+/// default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// The library's own default.
@@ -306,6 +386,8 @@ pub enum Source {
     Code,
     /// A variable.
     Environment,
+    /// The file that `OTEL_CONFIG_FILE` names.
+    File,
 }
 
 impl fmt::Display for Source {
@@ -314,6 +396,7 @@ impl fmt::Display for Source {
             Self::Default => "default",
             Self::Code => "code",
             Self::Environment => "environment",
+            Self::File => "file",
         })
     }
 }
@@ -398,6 +481,23 @@ fn parse_timeout(text: &str) -> Option<Duration> {
 
 fn show_timeout(value: &Duration) -> String {
     if *value == Duration::MAX { "0".to_owned() } else { value.as_millis().to_string() }
+}
+
+fn non_empty(value: String) -> Option<String> {
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// More than any configuration; what else the variable may name by mistake.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// The text of a regular file: others may have no end, or wait.
+fn read_file(path: &Path) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut text = String::new();
+    let size = File::open(path)?.take(LARGEST_FILE).read_to_string(&mut text)?;
+    if size as u64 == LARGEST_FILE { Err(io::Error::other("larger than 1 MiB")) } else { Ok(text) }
 }
 
 fn collect<K: Into<String>, V: Into<String>>(

@@ -1,3 +1,4 @@
+mod file;
 mod table;
 
 use std::time::Duration;
@@ -504,7 +505,7 @@ fn entities_are_attributes_that_the_service_own_variables_win_over() {
     let entities = ("OTEL_ENTITIES", "service{service.name=entity}[service.version=7];host{host.id=h-1}");
     let service = read(&[entities]).service;
     assert_eq!((service.name.as_str(), service.version.as_str()), ("entity", "7"));
-    assert!(service.resource_attributes.contains(&("host.id".to_owned(), "h-1".to_owned())));
+    assert!(service.resource_attributes.contains(&("host.id".to_owned(), "h-1".into())));
     let service = read(&[entities, ("OTEL_RESOURCE_ATTRIBUTES", "service.name=attribute")]).service;
     assert_eq!((service.name.as_str(), service.version.as_str()), ("attribute", "7"));
     assert_eq!(read(&[entities, ("OTEL_SERVICE_NAME", "variable")]).service.name, "variable");

@@ -36,7 +36,7 @@ const GENERAL: &str = "";
 pub const VARIABLES: &[Variable] = &[
     // General SDK
     honoured("OTEL_SDK_DISABLED", "false"),
-    refused("OTEL_CONFIG_FILE", "to be unset: declarative configuration is not supported yet"),
+    honoured("OTEL_CONFIG_FILE", ""),
     honoured("OTEL_SERVICE_NAME", ""),
     honoured("OTEL_RESOURCE_ATTRIBUTES", ""),
     honoured("OTEL_ENTITIES", ""),
@@ -212,9 +212,12 @@ pub fn find(name: &str) -> Option<&'static Variable> {
 
 /// Whether a name is one of OpenTelemetry's that nobody known here reads: most likely a misspelling.
 pub(super) fn is_unknown(name: &str) -> bool {
-    name.starts_with("OTEL_")
-        && find(name).is_none()
-        && !OTHERS.iter().any(|beginning| name.starts_with(beginning))
+    name.starts_with("OTEL_") && find(name).is_none() && !is_of_others(name)
+}
+
+/// Whether a name belongs to another SDK or agent.
+pub(super) fn is_of_others(name: &str) -> bool {
+    find(name).is_none() && OTHERS.iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// The honoured variable whose name is nearest, if any is near.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use http::{HeaderMap, header};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response, ResponseBodyTooLarge};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
@@ -86,7 +87,11 @@ impl Delivery {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
         let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or(body);
-        let mut headers = parts.headers;
+        // The exporter reads variables of its own accord, beside a configuration file too.
+        let its_own = [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::USER_AGENT];
+        let keep = |name| Some((parts.headers.get(&name).cloned()?, name));
+        let mut headers: HeaderMap =
+            its_own.into_iter().filter_map(keep).map(|(value, name)| (name, value)).collect();
         for (name, value) in self.headers.expose() {
             headers.insert(name, value.clone());
         }

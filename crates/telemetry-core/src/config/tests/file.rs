@@ -1,0 +1,429 @@
+//! Declarative configuration: what a file decides, and what of it is refused where.
+
+use opentelemetry::Key;
+
+use super::super::variables;
+use super::*;
+use crate::resource::resource;
+
+/// Ships with the repository.
+const EXAMPLE: &str = include_str!("../../../../../telemetry/otel-config.yaml");
+
+fn env(text: &str, variables: &[(&str, &str)]) -> Env {
+    let file = [("OTEL_CONFIG_FILE", "conf/otel.yaml")];
+    Env::of(variables.iter().chain(&file).copied()).with_file("conf/otel.yaml", text)
+}
+
+fn try_read(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let mut env = env(text, variables);
+    let config = Config::read("order-service", "1.2.3", &mut env);
+    let told = |error: ConfigError| error.mistakes().iter().map(ToString::to_string).collect();
+    env.finish().map(|()| config).map_err(told)
+}
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Config {
+    try_read(text, variables).expect("the file is right")
+}
+
+/// A file of these lines after the first.
+fn with(rest: &str) -> String {
+    format!("file_format: \"1.0\"\n{rest}")
+}
+
+#[test]
+fn the_example_is_a_right_configuration() {
+    let variables = [
+        ("ENVIRONMENT", "production"),
+        ("SAMPLING_RATIO", "0.25"),
+        ("COLLECTOR_AUTHORIZATION", "Bearer a,b=%"),
+    ];
+    let config = read(EXAMPLE, &variables);
+    assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+    assert_eq!(config.service.name, "order-service");
+    assert_eq!(config.traces.exporters, [Exporter::Otlp]);
+    assert_eq!(config.metrics.exporters, [Exporter::Otlp, Exporter::Prometheus]);
+    assert_eq!(config.metrics.prometheus, None);
+    assert_eq!(config.logs.exporters, [Exporter::Otlp]);
+    assert_eq!(format!("{:?}", config.traces.sampler), "ParentBased(TraceIdRatioBased(0.25))");
+    assert_eq!(config.metrics.interval, Duration::from_secs(5));
+    assert_eq!(config.logs.limits, AttributeLimits { count: 128, value_length: Some(4096) });
+    assert_eq!(config.http.server_headers.request, ["accept-language"]);
+    for (otlp, path) in
+        [(&config.traces.otlp, "traces"), (&config.metrics.otlp, "metrics"), (&config.logs.otlp, "logs")]
+    {
+        assert_eq!(otlp.endpoint.to_string(), format!("http://localhost:4318/v1/{path}"));
+        assert_eq!(otlp.compression, Compression::Gzip);
+        assert_eq!(otlp.headers.expose()["authorization"], "Bearer a,b=%");
+    }
+    let resource = resource(&config);
+    let attribute = |key: &'static str| resource.get(&Key::from_static_str(key));
+    assert_eq!(attribute("deployment.cell"), Some(1.into()));
+    assert!(attribute("process.pid").is_some() && attribute("process.executable.name").is_none());
+
+    let summary = config.summary();
+    for line in [
+        "OTEL_CONFIG_FILE = conf/otel.yaml (environment)",
+        "OTEL_BSP_MAX_QUEUE_SIZE = 2048 (file)",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS = authorization=*** (file)",
+        "OTEL_METRIC_EXPORT_TIMEOUT = 30000 (default)",
+        "ENVIRONMENT = production (environment)",
+        "RUST_LOG = info (default)",
+    ] {
+        assert!(summary.lines().any(|told| told == line), "{line} is missing in\n{summary}");
+    }
+    assert!(!summary.contains("Bearer"), "{summary}");
+}
+
+#[test]
+fn the_examples_references_work_and_no_other_variable_does() {
+    let variables = [
+        ("OTEL_SERVICE_NAME", "checkout"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=a%2Cb,deployment.cell=7"),
+        ("COLLECTOR", "https://collector.example"),
+        ("CELL", "3"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "7"),
+        ("OTEL_PYTHON_LOG_LEVEL", "debug"),
+        ("OTEL_K8S_POD_NAME", "ignored"),
+    ];
+    let config = read(EXAMPLE, &variables);
+    assert_eq!(config.service.name, "checkout");
+    assert_eq!(config.traces.batch.queue_size, 2048);
+    assert_eq!(config.traces.exporters, [Exporter::Otlp]);
+    assert_eq!(config.metrics.otlp.endpoint.to_string(), "https://collector.example/v1/metrics");
+    let resource = resource(&config);
+    assert_eq!(resource.get(&Key::from_static_str("team")), Some("a,b".into()));
+    assert_eq!(resource.get(&Key::from_static_str("deployment.cell")), Some(3.into()), "the file's own win");
+    let told: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "OTEL_CONFIG_FILE: conf/otel.yaml decides; no effect have OTEL_BSP_MAX_QUEUE_SIZE, OTEL_K8S_POD_NAME, \
+          OTEL_TRACES_EXPORTER"
+        ]
+    );
+}
+
+#[test]
+fn what_a_file_leaves_out_is_not_there() {
+    let config = read(&with(""), &[("ENVIRONMENT", "production"), ("HOST_TYPE", "m7g")]);
+    assert!(config.traces.exporters.is_empty() && config.metrics.exporters.is_empty());
+    assert!(config.logs.exporters.is_empty() && config.propagators.is_empty());
+    assert!(!config.disabled);
+    let resource = resource(&config);
+    let mut keys: Vec<String> = resource.iter().map(|(key, _)| key.to_string()).collect();
+    keys.retain(|key| !key.starts_with("telemetry."));
+    keys.sort();
+    assert_eq!(keys, ["deployment.environment.name", "service.name", "service.version"]);
+}
+
+#[test]
+fn every_part_of_the_schema_that_is_honoured_takes_effect() {
+    let text = with(
+        r#"
+disabled: true
+log_level: WARN2
+attribute_limits: {attribute_value_length_limit: 5, attribute_count_limit: 6}
+propagator:
+  composite: [{tracecontext: }, {b3: }]
+  composite_list: b3,jaeger
+tracer_provider:
+  sampler:
+    parent_based:
+      root: {always_off: }
+      remote_parent_sampled: {always_on: }
+      local_parent_not_sampled: {always_off: {}}
+  limits:
+    attribute_value_length_limit: 1
+    attribute_count_limit: 2
+    event_count_limit: 3
+    link_count_limit: 4
+    event_attribute_count_limit: 5
+    link_attribute_count_limit: 0x6
+  processors:
+    - simple: {exporter: {console: }}
+    - batch:
+        schedule_delay: 1
+        export_timeout: 0
+        max_queue_size: 20
+        max_export_batch_size: 10
+        exporter:
+          otlp_http:
+            encoding: json
+            headers_list: "a=1,b=2"
+            headers: [{name: b, value: 3}, {name: c, value: }]
+meter_provider:
+  exemplar_filter: always_off
+  readers:
+    - periodic:
+        timeout: 9
+        exporter:
+          otlp_http: {temporality_preference: low_memory, default_histogram_aggregation: base2_exponential_bucket_histogram}
+        cardinality_limits: {default: 7, counter: 7}
+    - pull:
+        cardinality_limits: {default: 7}
+        exporter:
+          prometheus/development: {host: 127.0.0.1, port: 0, translation_strategy: underscore_escaping_with_suffixes}
+logger_provider:
+  limits: {attribute_value_length_limit: 8, attribute_count_limit: 9}
+  processors: [{batch: {exporter: {console: }}}]
+resource:
+  attributes:
+    - {name: a, value: text}
+    - {name: b, value: true, type: bool}
+    - {name: c, value: 1.5, type: double}
+    - {name: d, value: [1, 2], type: int_array}
+    - {name: e, value: [x, y], type: string_array}
+instrumentation/development:
+  java: {anything: {at: all}}
+  general:
+    stability_opt_in_list: http/dup
+    http:
+      client: {response_captured_headers: [etag], known_methods: [GET, PURGE]}
+      server: {known_methods: [GET, PURGE]}
+  rust:
+    telemetry_core: {excluded_urls: [/internal/*], runtime_metrics: false, sqlcommenter: true, repeated_query_threshold: 0}
+"#,
+    );
+    let config = read(&text, &[]);
+    assert!(
+        config.disabled
+            && config.http.old_names_too
+            && config.database.sqlcommenter
+            && !config.metrics.runtime
+    );
+    assert_eq!(config.logs.own_level, Some(LogLevel::Warn));
+    assert_eq!(config.propagators, [Propagator::TraceContext, Propagator::B3, Propagator::Jaeger]);
+    let Traces { exporters, sampler, limits, attribute_value_length, batch, otlp } = &config.traces;
+    assert_eq!(*exporters, [Exporter::Console, Exporter::Otlp]);
+    assert_eq!(format!("{sampler:?}"), "ParentBased(AlwaysOff)");
+    assert_eq!(
+        (limits.max_attributes_per_span, limits.max_events_per_span, limits.max_links_per_span),
+        (2, 3, 4)
+    );
+    assert_eq!((limits.max_attributes_per_event, limits.max_attributes_per_link), (5, 6));
+    assert_eq!(*attribute_value_length, Some(1));
+    assert_eq!((batch.queue_size, batch.batch_size, batch.export_timeout), (20, 10, Duration::MAX));
+    assert_eq!(otlp.protocol, Protocol::Json);
+    let headers = otlp.headers.expose();
+    assert_eq!((headers.len(), headers["a"].as_bytes(), headers["b"].as_bytes()), (2, &b"1"[..], &b"3"[..]));
+    let metrics = &config.metrics;
+    assert_eq!(metrics.interval, Duration::from_secs(60), "the schema's default");
+    assert_eq!((metrics.export_timeout, metrics.cardinality_limit), (Duration::from_millis(9), 7));
+    assert_eq!(
+        (metrics.temporality, metrics.histograms),
+        (Temporality::LowMemory, HistogramAggregation::Exponential)
+    );
+    assert_eq!(metrics.exemplars, ExemplarFilter::AlwaysOff);
+    assert_eq!(metrics.prometheus, Some(PrometheusServer { host: "127.0.0.1".to_owned(), port: 0 }));
+    assert_eq!(config.logs.exporters, [Exporter::Console]);
+    assert_eq!(config.logs.limits, AttributeLimits { count: 9, value_length: Some(8) });
+    assert_eq!((config.http.known_methods.len(), config.database.repeated_query_threshold), (2, 0));
+    assert_eq!(
+        (config.http.client_headers.response.len(), config.excluded_urls),
+        (1, vec!["/internal/*".to_owned()])
+    );
+    let attributes = &config.service.resource_attributes;
+    let told: Vec<String> = attributes.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
+    assert_eq!(
+        told,
+        [
+            "a=String(Owned(\"text\"))",
+            "b=Bool(true)",
+            "c=F64(1.5)",
+            "d=Array(I64([1, 2]))",
+            "e=Array(String([Owned(\"x\"), Owned(\"y\")]))"
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_honoured_is_refused_by_path_and_line() {
+    let table = [
+        (
+            "tracer_provider:\n  processors: [{batch: {exporter: {zipkin: }}}]",
+            "3 tracer_provider.processors[0].batch.exporter.zipkin: expected otlp_http, otlp_grpc or console (Zipkin",
+        ),
+        (
+            "tracer_provider: {processors: [{batch: {exporter: {otlp_file/development: }}}]}",
+            "2 tracer_provider.processors[0].batch.exporter.otlp_file/development: expected otlp_http",
+        ),
+        (
+            "tracer_provider: {processors: [{simple: {exporter: {otlp_http: }}}]}",
+            "2 tracer_provider.processors[0].simple: expected batch",
+        ),
+        (
+            "tracer_provider: {processors: [{batch: {max_queue_size: 1, exporter: {console: }}}]}",
+            "2 tracer_provider.processors[0].batch.max_queue_size: expected to be absent: the console",
+        ),
+        (
+            "tracer_provider: {processors: [{batch: {exporter: {otlp_http: }}}, {batch: {exporter: {otlp_http: }}}]}",
+            "2 tracer_provider.processors[1].batch.exporter.otlp_http: expected one otlp exporter of traces",
+        ),
+        (
+            "tracer_provider: {processors: [{custom: }]}",
+            "2 tracer_provider.processors[0].custom: expected batch or simple",
+        ),
+        (
+            "tracer_provider: {processors: [], sampler: {jaeger_remote/development: {}}}",
+            "2 tracer_provider.sampler.jaeger_remote/development: expected always_on",
+        ),
+        (
+            "tracer_provider: {processors: [], sampler: {parent_based: {remote_parent_sampled: {always_off: }}}}",
+            "2 tracer_provider.sampler.parent_based.remote_parent_sampled: expected always_on",
+        ),
+        (
+            "tracer_provider: {processors: [], tracer_configurator/development: {}}",
+            "2 tracer_provider.tracer_configurator/development: expected to be absent",
+        ),
+        ("tracer_provider: {sampler: }", "2 tracer_provider: expected processors"),
+        (
+            "meter_provider:\n  readers: []\n  views: [{}]",
+            "4 meter_provider.views: expected to be absent: views are not supported",
+        ),
+        (
+            "meter_provider: {readers: [{periodic: {exporter: {console: {temporality_preference: delta}}}}]}",
+            "2 meter_provider.readers[0].periodic.exporter.console.temporality_preference: expected cumulative",
+        ),
+        (
+            "meter_provider: {readers: [{periodic: {exporter: {console: }}}, {periodic: {interval: 5, exporter: {otlp_http: }}}]}",
+            "2 meter_provider.readers[1].periodic.interval: expected 60000 as before",
+        ),
+        (
+            "meter_provider: {readers: [{periodic: {exporter: {console: }, cardinality_limits: {gauge: 5}}}]}",
+            "2 meter_provider.readers[0].periodic.cardinality_limits.gauge: expected 2000, the default",
+        ),
+        (
+            "meter_provider: {readers: [{pull: {exporter: {prometheus/development: {without_scope_info: true}}}}]}",
+            "2 meter_provider.readers[0].pull.exporter.prometheus/development.without_scope_info: expected false",
+        ),
+        (
+            "logger_provider: {processors: [], logger_configurator/development: {}}",
+            "2 logger_provider.logger_configurator/development: expected to be absent",
+        ),
+        (
+            "propagator: {composite: [{ottrace: }]}",
+            "2 propagator.composite[0].ottrace: expected tracecontext",
+        ),
+        ("resource: {schema_url: x}", "2 resource.schema_url: expected to be absent"),
+        (
+            "resource: {attributes: [{name: a, value: x, type: int}]}",
+            "2 resource.attributes[0].value: expected a value of the type int",
+        ),
+        ("resource: {attributes: [{name: a}]}", "2 resource.attributes[0]: expected a name and a value"),
+        (
+            "resource: {detection/development: {detectors: [{gcp: }]}}",
+            "2 resource.detection/development.detectors[0].gcp: expected container",
+        ),
+        ("disabled: \"true\"", "2 disabled: expected true or false, without quotes"),
+        (
+            "attribute_limits: {attribute_count_limit: many}",
+            "2 attribute_limits.attribute_count_limit: expected a whole number",
+        ),
+        (
+            "attribute_limits: {attribute_count_limits: 1}",
+            "2 attribute_limits.attribute_count_limits: expected to be absent: the schema does not know it, or it is not supported; did you mean attribute_count_limit?",
+        ),
+        ("log_level: loud", "2 log_level: expected trace"),
+        (
+            "instrumentation/development: {general: {peer: {}}}",
+            "2 instrumentation/development.general.peer: expected to be absent",
+        ),
+        (
+            "instrumentation/development: {rust: {telemetry_core: {excluded: []}}}",
+            "2 instrumentation/development.rust.telemetry_core.excluded: expected to be absent",
+        ),
+        ("distribution: {}", "2 distribution: expected to be absent"),
+        ("disabled: ${1X}", "2: expected ${NAME}"),
+    ];
+    for (rest, expected) in table {
+        let told = try_read(&with(rest), &[]).expect_err(rest);
+        assert_eq!(told.len(), 1, "{rest}: {told:?}");
+        assert!(told[0].starts_with(&format!("otel.yaml:{expected}")), "{rest}: {told:?}");
+    }
+}
+
+#[test]
+fn values_of_a_file_are_checked_as_those_of_variables_are_and_told_with_their_place() {
+    let text = with(
+        "tracer_provider:\n  processors:\n    - batch:\n        max_queue_size: 10\n        max_export_batch_size: 11\n        \
+         exporter:\n          otlp_http: {endpoint: \"ftp://x\", headers: [{name: \"a b\", value: s3cret}]}\n\
+         instrumentation/development: {general: {http: {server: {request_captured_headers: [cookie]}}}}",
+    );
+    let told = try_read(&text, &[]).unwrap_err();
+    let before = "otel.yaml:";
+    for expected in [
+        "8 tracer_provider.processors[0].batch.exporter.otlp_http.endpoint=ftp://x: expected an http",
+        "8 tracer_provider.processors[0].batch.exporter.otlp_http.headers: expected name=value",
+        "6 tracer_provider.processors[0].batch.max_export_batch_size=11: expected at most",
+        "9 instrumentation/development.general.http.server.request_captured_headers=cookie: expected only",
+    ] {
+        assert!(
+            told.iter().any(|told| told.starts_with(&format!("{before}{expected}"))),
+            "{expected}: {told:#?}"
+        );
+    }
+    assert_eq!(told.len(), 4, "all together: {told:#?}");
+    assert!(!format!("{told:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_file_that_is_none_is_refused() {
+    for (format, is_right) in [
+        ("\"1.0\"", true),
+        ("'1.1'", true),
+        ("\"1.0-rc.2\"", true),
+        ("1.0", false),
+        ("\"0.4\"", false),
+        ("\"2.0\"", false),
+    ] {
+        assert_eq!(try_read(&format!("file_format: {format}"), &[]).is_ok(), is_right, "{format}");
+    }
+    assert_eq!(
+        try_read("disabled: true", &[]).unwrap_err(),
+        ["otel.yaml:1: expected file_format: \"1.0\", in quotes"]
+    );
+    assert_eq!(try_read("- a", &[]).unwrap_err().len(), 2);
+    let told = mistakes(&[("OTEL_CONFIG_FILE", "otel.json")]);
+    assert_eq!(
+        told,
+        ["OTEL_CONFIG_FILE=otel.json: expected a file of YAML, with the extension .yaml or .yml"]
+    );
+    for path in ["/does/not/exist.yaml", "/dev/null/otel.yaml"] {
+        let told = mistakes(&[("OTEL_CONFIG_FILE", path)]);
+        assert!(
+            told[0].starts_with(&format!("OTEL_CONFIG_FILE={path}: expected a file that can be read (")),
+            "{told:?}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large.yaml");
+    std::fs::write(&large, "#".repeat(2 << 20)).unwrap();
+    let told = mistakes(&[("OTEL_CONFIG_FILE", large.to_str().unwrap())]);
+    assert!(told[0].contains("larger than 1 MiB"), "{told:?}");
+    let right = folder.path().join("right.yml");
+    std::fs::write(&right, "file_format: '1.0'\ndisabled: true").unwrap();
+    assert!(super::read(&[("OTEL_CONFIG_FILE", right.to_str().unwrap())]).disabled);
+}
+
+#[test]
+fn code_speaks_where_the_file_does_not_and_a_roots_own_keys_are_told() {
+    let mut env = env(&with("x-anchors: {a: 1}\ndisabled: false"), &[]).with_defaults([
+        ("OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS", "/mine"),
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_TRACES_EXPORTER", "otlp"),
+    ]);
+    let config = Config::read("order-service", "1.2.3", &mut env);
+    env.finish().unwrap();
+    assert_eq!(config.excluded_urls, ["/mine"]);
+    assert!(!config.disabled && config.traces.exporters.is_empty());
+    assert_eq!(config.warnings()[0].to_string(), "OTEL_CONFIG_FILE: otel.yaml:2 x-anchors has no effect");
+}
+
+#[test]
+fn whatever_a_file_gives_is_a_known_variable() {
+    let config = read(EXAMPLE, &[]);
+    for setting in config.settings().iter().filter(|setting| setting.source == Source::File) {
+        assert!(variables::find(&setting.name).is_some(), "{}", setting.name);
+    }
+}
