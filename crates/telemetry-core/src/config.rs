@@ -31,10 +31,12 @@ pub use limits::AttributeLimits;
 pub use logs::{LogFormat, LogLevel, Logs};
 pub use metrics::{ExemplarFilter, HistogramAggregation, Metrics, PrometheusServer};
 pub use orchestrator::{Kubernetes, Orchestrator};
-pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol};
+pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol, Tls};
 pub use pipeline::{Batch, Exporter, Signal};
 pub use service::{Detection, Detector, Service};
 pub use traces::{Propagator, Traces};
+
+use otlp::GeneralOtlp;
 
 use crate::names::BAGGAGE_ATTRIBUTES;
 
@@ -117,7 +119,7 @@ impl Config {
         let development = environment == DEVELOPMENT;
         let disabled = env.flag("OTEL_SDK_DISABLED");
         let service = Service::read(service_name, service_version, env);
-        let general = Otlp::read(env);
+        let general = GeneralOtlp::read(env);
         let limits = AttributeLimits::read_general(env);
         let traces = Traces::read(development, &general, limits, env);
         let metrics = Metrics::read(development, &general, env);

@@ -61,11 +61,6 @@ impl Exemplars {
         places.iter().filter_map(|place| place.scraped(nanoseconds(collected))).collect()
     }
 
-    /// Whether there may be any.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.reservoirs.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
     /// Moves the exemplars to the data points that their measurements went to, and wants new ones.
     pub(crate) fn fill(&self, request: &mut ExportMetricsServiceRequest) {
         let reservoirs = self.reservoirs.lock().unwrap_or_else(PoisonError::into_inner).clone();

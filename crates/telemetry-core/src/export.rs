@@ -5,10 +5,8 @@
 //! full queue, a failing collector or a short shutdown loses is counted, never guessed: [`ExportHealth`] tells
 //! it while the process runs, [`ShutdownReport`] at its end.
 
-mod connection;
 mod console;
 mod counter;
-mod delivery;
 mod health;
 mod limits;
 mod logs;
@@ -35,15 +33,14 @@ use crate::exemplars::Exemplars;
 use crate::prometheus::PullReader;
 use crate::propagation::Deferring;
 use crate::untraced::UnlessUntraced;
-use connection::Connection;
 use counter::Counter;
-use delivery::Delivery;
+use otlp::{Connection, Delivery, OtlpExporter, Transport};
 
-pub(crate) use connection::install_crypto_provider;
-pub use health::{ExportHealth, LimitsHealth, SignalHealth};
+pub use health::{Drops, ExportHealth, Failures, LastError, LimitsHealth, SignalHealth};
 pub(crate) use limits::cut;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use limits::limit_span;
+pub(crate) use otlp::install_crypto_provider;
 pub(crate) use overflow::Overflows;
 pub use shutdown::{ShutdownReport, SignalReport};
 
@@ -99,7 +96,6 @@ impl Providers {
         if config.disabled {
             tracer = tracer.with_sampler(Sampler::AlwaysOff);
         } else {
-            pipelines.connection = connect(config)?.map(Arc::new);
             tracer = extend(tracer);
             for exporter in &config.traces.exporters {
                 tracer = match exporter {
@@ -192,15 +188,25 @@ struct Pipelines {
 }
 
 impl Pipelines {
-    /// Begins the pipeline of a signal: its counter, and its way over the connection. An export takes no longer
+    /// Begins the pipeline of a signal: its counter, and the exporter that counts there. An export takes no longer
     /// than the exporter's timeout and that of the queue allow.
     fn begin(
         &mut self,
         signal: Signal,
         otlp: &Otlp,
-        queue_size: usize,
+        queue_size: Option<usize>,
         export_timeout: Duration,
-    ) -> (Arc<Counter>, Arc<Delivery>) {
+    ) -> Result<(OtlpExporter, Arc<Counter>), ExportError> {
+        let connection = match &self.connection {
+            Some(connection) => connection.clone(),
+            None => {
+                let connection = Arc::new(Connection::open().map_err(ExportError::Thread)?);
+                self.connection.insert(connection).clone()
+            }
+        };
+        let transport = Transport::new(&connection, signal, otlp)
+            .map_err(|source| ExportError::Client { signal, source })?;
+        let delivery = Delivery::new(connection, transport, otlp.timeout.min(export_timeout));
         let counter = Arc::new(Counter::new(signal, queue_size));
         let place = match signal {
             Signal::Traces => &mut self.traces,
@@ -208,8 +214,7 @@ impl Pipelines {
             Signal::Logs => &mut self.logs,
         };
         *place = Some(counter.clone());
-        let connection = self.connection.clone().expect("connected where a signal goes to a collector");
-        (counter, Arc::new(Delivery::new(connection, otlp, otlp.timeout.min(export_timeout))))
+        Ok((OtlpExporter::new(otlp, delivery, counter.clone()), counter))
     }
 }
 
@@ -229,21 +234,6 @@ pub(crate) fn limited(cardinality: usize, histograms: HistogramAggregation) -> M
 const EXPONENTIAL: Aggregation =
     Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true };
 
-/// The connection, where any signal goes to a collector.
-fn connect(config: &Config) -> Result<Option<Connection>, ExportError> {
-    let signals = [
-        (&config.traces.exporters, &config.traces.otlp),
-        (&config.metrics.exporters, &config.metrics.otlp),
-        (&config.logs.exporters, &config.logs.otlp),
-    ];
-    let mut used = signals.iter().filter(|(exporters, _)| exporters.contains(&Exporter::Otlp)).peekable();
-    if used.peek().is_none() {
-        return Ok(None);
-    }
-    let encrypted = used.any(|(_, otlp)| otlp.endpoint.is_https());
-    Connection::open(encrypted).map(Some)
-}
-
 /// Why exporters cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -251,16 +241,16 @@ pub enum ExportError {
     /// No thread for exports.
     #[error("the thread for exports cannot start")]
     Thread(#[source] std::io::Error),
-    /// No HTTP client; most often because `https://` finds no root certificates.
-    #[error("the HTTP client for exports cannot be made")]
-    Client(#[source] reqwest::Error),
-    /// An OTLP exporter refuses its settings.
-    #[error("the exporter of {signal} cannot be made")]
-    Exporter {
-        /// Whose exporter.
+    /// No client for the collector.
+    #[error(
+        "the client for exports of {signal} cannot be made; an https:// endpoint needs root certificates: those of the \
+         machine (package ca-certificates), or of OTEL_EXPORTER_OTLP_CERTIFICATE"
+    )]
+    Client {
+        /// Whose exports.
         signal: Signal,
-        /// What it refuses.
-        source: opentelemetry_otlp::ExporterBuildError,
+        /// What is wrong.
+        source: reqwest::Error,
     },
 }
 

@@ -148,7 +148,8 @@ fn printer(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
 }
 
 /// Owns what [`init`] set up. Keep it until the process ends, and end with
-/// [`TelemetryGuard::shutdown`]; dropping it flushes too, within 3 s, but tells nobody what was lost.
+/// [`TelemetryGuard::shutdown`]. Dropping it, on an error that `main` returns or a panic in it, flushes too, within 3 s,
+/// and tells standard error what was lost.
 ///
 /// It dereferences to [`Telemetry`], which makes the instrumented parts.
 pub struct TelemetryGuard {
@@ -196,7 +197,11 @@ impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Some(providers) = self.providers.take() {
             self.log_rate.tell();
-            self.end(&providers, DROP_DEADLINE);
+            let report = self.end(&providers, DROP_DEADLINE);
+            // Nobody asked for the report; what was lost is told all the same.
+            if !report.is_complete() {
+                eprintln!("{report}");
+            }
         }
     }
 }

@@ -19,7 +19,18 @@ pub(crate) use records::{LogRecords, is_place};
 
 /// Whoever carries the exported data. Their spans and events must not be exported, or each export
 /// would make the next one necessary.
-const EXPORT_PATH: [&str; 8] = ["h2", "hyper", "hyper_util", "mio", "reqwest", "rustls", "tonic", "want"];
+const EXPORT_PATH: [&str; 10] = [
+    "h2",
+    "hyper",
+    "hyper_rustls",
+    "hyper_util",
+    "mio",
+    "reqwest",
+    "rustls",
+    "rustls_platform_verifier",
+    "tower",
+    "want",
+];
 
 /// Left out of the log unless `RUST_LOG` names it: what the SDK says about itself, which the export
 /// health tells once and not once per batch; and actix-server's news of its own threads.

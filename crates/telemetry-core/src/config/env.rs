@@ -317,13 +317,16 @@ impl Env {
         &self.settings
     }
 
-    /// Notes a mistake. `value` is shown to the operator: leave it out (`""`) for a secret.
+    /// Notes a mistake, the same one once. `value` is shown to the operator: leave it out (`""`) for a secret.
     pub fn reject(&mut self, name: &str, value: &str, expected: &str) {
-        self.mistakes.push(Mistake {
+        let mistake = Mistake {
             variable: self.file.as_ref().and_then(|file| file.place(name)).unwrap_or(name).to_owned(),
             value: value.to_owned(),
             expected: expected.to_owned(),
-        });
+        };
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
     }
 
     /// Notes what does not stop the start, but is most likely not what was meant.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use super::otlp::GeneralOtlp;
 use super::{AttributeLimits, Batch, Env, Exporter, Otlp, Signal};
 
 /// What is done with log records.
@@ -36,7 +37,12 @@ pub struct Logs {
 }
 
 impl Logs {
-    pub(super) fn read(development: bool, general: &Otlp, limits: AttributeLimits, env: &mut Env) -> Self {
+    pub(super) fn read(
+        development: bool,
+        general: &GeneralOtlp,
+        limits: AttributeLimits,
+        env: &mut Env,
+    ) -> Self {
         let format = if development { LogFormat::Text } else { LogFormat::Json };
         Self {
             exporters: Exporter::read(Signal::Logs, development, env),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
 
+use super::otlp::GeneralOtlp;
 use super::{Env, Exporter, Otlp, Signal};
 
 /// What is done with metrics.
@@ -46,7 +47,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn read(development: bool, general: &Otlp, env: &mut Env) -> Self {
+    pub(super) fn read(development: bool, general: &GeneralOtlp, env: &mut Env) -> Self {
         let exporters = Exporter::read(Signal::Metrics, development, env);
         let prometheus = PrometheusServer::read(&exporters, env);
         Self {

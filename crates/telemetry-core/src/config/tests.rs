@@ -202,6 +202,56 @@ fn the_endpoint_of_a_signal_is_taken_as_it_is() {
 }
 
 #[test]
+fn grpc_has_a_port_of_its_own_and_no_path_and_is_encrypted_unless_told_otherwise() {
+    let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let insecure = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
+    let endpoint = |variables: &[(&str, &str)]| read(variables).traces.otlp.endpoint.to_string();
+    assert_eq!(endpoint(&[grpc]), "http://localhost:4317/");
+    let table = [
+        ("http://collector:4317", "http://collector:4317/", "http://collector:4317/"),
+        ("https://collector:4317", "https://collector:4317/", "https://collector:4317/"),
+        ("collector:4317", "https://collector:4317/", "http://collector:4317/"),
+        ("[::1]:4317", "https://[::1]:4317/", "http://[::1]:4317/"),
+    ];
+    for (text, by_default, when_insecure) in table {
+        let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", text);
+        assert_eq!(endpoint(&[grpc, general]), by_default, "{text}");
+        assert_eq!(endpoint(&[grpc, general, insecure]), when_insecure, "{text}");
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", text);
+        assert_eq!(endpoint(&[grpc, own]), by_default, "{text}");
+        let own_insecure = ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "true");
+        assert_eq!(endpoint(&[grpc, general, own_insecure]), when_insecure, "{text}");
+        let own_secure = ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "false");
+        assert_eq!(endpoint(&[grpc, general, insecure, own_secure]), by_default, "{text}");
+    }
+    // Elsewhere the scheme alone decides.
+    assert_eq!(endpoint(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")]), "http://collector/v1/traces");
+}
+
+#[test]
+fn each_signal_may_speak_a_protocol_of_its_own() {
+    let config = read(&[
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json"),
+    ]);
+    assert_eq!(config.traces.otlp.protocol, Protocol::Grpc);
+    assert_eq!(config.traces.otlp.endpoint.to_string(), "http://localhost:4317/");
+    assert_eq!(config.metrics.otlp.protocol, Protocol::Protobuf);
+    assert_eq!(config.metrics.otlp.endpoint.to_string(), "http://localhost:4318/v1/metrics");
+    assert_eq!(config.logs.otlp.protocol, Protocol::Json);
+}
+
+#[test]
+fn a_path_is_refused_where_grpc_would_ignore_it() {
+    let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    for variable in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] {
+        let told = mistakes(&[grpc, (variable, "http://collector:4317/v1/traces")]);
+        let expected = "no path where the protocol is grpc, such as http://localhost:4317";
+        assert_eq!(told, [format!("{variable}=http://collector:4317/v1/traces: expected {expected}")]);
+    }
+}
+
+#[test]
 fn the_variable_of_a_signal_wins_over_the_general_one() {
     let config = read(&[
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
@@ -413,7 +463,7 @@ fn a_wrong_value_is_told_with_what_would_be_right() {
         ("OTEL_TRACES_EXPORTER", "prometheus", "otlp, console, several of them, or none"),
         ("OTEL_LOGS_EXPORTER", "prometheus", "otlp, console, several of them, or none"),
         ("OTEL_METRICS_EXPORTER", "statsd", "otlp, console, prometheus, several of them, or none"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf or http/json (grpc is not supported yet)"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "udp", "http/protobuf, http/json or grpc"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "gzip or none"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "milliseconds, a whole number (0 for no limit)"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "a whole number greater than 0"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 
+use super::otlp::GeneralOtlp;
 use super::{AttributeLimits, Batch, Env, Exporter, Otlp, Signal};
 
 /// What is done with spans.
@@ -29,7 +30,12 @@ pub struct Traces {
 }
 
 impl Traces {
-    pub(super) fn read(development: bool, general: &Otlp, limits: AttributeLimits, env: &mut Env) -> Self {
+    pub(super) fn read(
+        development: bool,
+        general: &GeneralOtlp,
+        limits: AttributeLimits,
+        env: &mut Env,
+    ) -> Self {
         let exporters = Exporter::read(Signal::Traces, development, env);
         let sampler = read_sampler(env);
         let attributes = limits.read("OTEL_SPAN", env);

@@ -6,19 +6,23 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use opentelemetry::Context;
 
-use super::{SignalHealth, TARGET};
+use super::otlp::{Delivered, Outcome, Reason};
+use super::{Drops, Failures, LastError, SignalHealth, TARGET};
 use crate::config::Signal;
 
 #[derive(Debug)]
 pub(super) struct Counter {
     signal: Signal,
-    queue_size: usize,
+    queue_size: Option<usize>,
     ended: AtomicU64,
-    dropped: AtomicU64,
+    /// Dropped in front of a full queue.
+    overflown: AtomicU64,
+    /// Dropped since the shutdown began.
+    late: AtomicU64,
     waiting: AtomicUsize,
     closed: AtomicBool,
     over: AtomicBool,
@@ -43,22 +47,27 @@ enum Change {
 #[derive(Debug, Default)]
 struct Done {
     exported: u64,
-    failed: u64,
+    failures: Failures,
+    /// Items whose export the shutdown ended.
+    cut: u64,
+    retried: u64,
     failing: bool,
-    last_error: Option<String>,
-    /// The drops known at the end of the last export.
-    dropped: u64,
-    dropping: bool,
+    last_error: Option<LastError>,
+    /// The overflow known at the end of the last export.
+    overflown: u64,
+    overflowing: bool,
 }
 
 impl Counter {
-    /// `queue_size` is how many items may wait for an export, those in an export not counted.
-    pub(super) fn new(signal: Signal, queue_size: usize) -> Self {
+    /// `queue_size` is how many items may wait for an export, those in an export not counted; `None` where there is no
+    /// queue.
+    pub(super) fn new(signal: Signal, queue_size: Option<usize>) -> Self {
         Self {
             signal,
             queue_size,
             ended: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
+            overflown: AtomicU64::new(0),
+            late: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -70,12 +79,15 @@ impl Counter {
     /// Counts an item that has ended; whether it may enter the queue.
     pub(super) fn admit(&self) -> bool {
         self.ended.fetch_add(1, Ordering::Relaxed);
-        let fits = self.waiting.fetch_add(1, Ordering::AcqRel) < self.queue_size;
-        if fits && !self.closed.load(Ordering::Acquire) {
+        let before = self.waiting.fetch_add(1, Ordering::AcqRel);
+        let fits = self.queue_size.is_none_or(|size| before < size);
+        let closed = self.closed.load(Ordering::Acquire);
+        if fits && !closed {
             return true;
         }
         self.waiting.fetch_sub(1, Ordering::AcqRel);
-        self.dropped.fetch_add(1, Ordering::Relaxed);
+        let reason = if closed { &self.late } else { &self.overflown };
+        reason.fetch_add(1, Ordering::Relaxed);
         false
     }
 
@@ -90,39 +102,61 @@ impl Counter {
         self.waiting.fetch_sub(items, Ordering::AcqRel);
     }
 
-    /// An export of `items` is over; `failed` of them are lost, for the reason of `error`. Tells the log what
-    /// has changed by it.
-    pub(super) fn settled(&self, items: usize, failed: u64, error: Option<String>) {
-        let changes = self.settle(items, failed, error);
+    /// An export of `items` is over. Tells the log what has changed by it.
+    pub(super) fn settled(&self, items: usize, delivered: Delivered) {
+        let changes = self.settle(items as u64, delivered);
         // The log may be slow, so it is told when nobody waits for the counts any more.
         for change in changes.into_iter().flatten() {
             self.tell(change);
         }
     }
 
-    fn settle(&self, items: usize, failed: u64, error: Option<String>) -> [Option<Change>; 2] {
+    fn settle(&self, items: u64, delivered: Delivered) -> [Option<Change>; 2] {
         let mut done = self.done();
-        done.exported += (items as u64).saturating_sub(failed);
-        done.failed += failed;
-        if error.is_some() {
-            done.last_error = error;
+        done.retried += delivered.retries;
+        let (failed, error) = match delivered.outcome {
+            Outcome::Accepted { warning } => (0, warning),
+            Outcome::PartlyRejected { rejected, message } => {
+                let rejected = rejected.min(items);
+                done.failures.partly_rejected += rejected;
+                (rejected, Some(message))
+            }
+            Outcome::Failed(failure) => {
+                let failures = &mut done.failures;
+                match failure.reason {
+                    Reason::Rejected => failures.rejected += items,
+                    Reason::RetriesExhausted => failures.retries_exhausted += items,
+                    Reason::Timeout => failures.timeout += items,
+                    Reason::Unreachable => failures.unreachable += items,
+                    Reason::Encoding => failures.encoding += items,
+                    Reason::Shutdown => done.cut += items,
+                }
+                (items, Some(failure.message))
+            }
+        };
+        done.exported += items - failed;
+        if let Some(message) = error {
+            done.last_error = Some(LastError { message, time: SystemTime::now() });
         }
         let exports = match (done.failing, failed > 0) {
-            (false, true) => Some(Change::Failing(done.last_error.clone().unwrap_or_default())),
-            (true, false) => Some(Change::Recovered(done.failed)),
+            (false, true) => {
+                let error = done.last_error.as_ref().map(|error| error.message.clone());
+                Some(Change::Failing(error.unwrap_or_default()))
+            }
+            (true, false) => Some(Change::Recovered(done.failures.total())),
             _ => None,
         };
         done.failing = failed > 0;
 
-        let dropped = self.dropped.load(Ordering::Relaxed);
-        let dropping = dropped > done.dropped;
-        let queue = match (done.dropping, dropping) {
-            (false, true) => Some(Change::Overflowing(dropped)),
-            (true, false) => Some(Change::Drained(dropped)),
+        let overflown = self.overflown.load(Ordering::Relaxed);
+        let overflowing = overflown > done.overflown;
+        let queue = match (done.overflowing, overflowing) {
+            (false, true) => Some(Change::Overflowing(overflown)),
+            (true, false) => Some(Change::Drained(overflown)),
             _ => None,
         };
-        done.dropped = dropped;
-        done.dropping = dropping;
+        done.overflown = overflown;
+        done.overflowing = overflowing;
         drop(done);
         self.progress.notify_all();
         [exports, queue]
@@ -140,7 +174,7 @@ impl Counter {
                 tracing::info!(target: TARGET, { export.signal = signal, export.failed = failed }, "exports succeed again");
             }
             Change::Overflowing(dropped) => {
-                tracing::warn!(target: TARGET, { export.signal = signal, export.dropped = dropped, export.queue_size = self.queue_size }, "the queue is full; told once until it has room");
+                tracing::warn!(target: TARGET, { export.signal = signal, export.dropped = dropped, export.queue_size = self.queue_size.unwrap_or_default() }, "the queue is full; told once until it has room");
             }
             Change::Drained(dropped) => {
                 tracing::info!(target: TARGET, { export.signal = signal, export.dropped = dropped }, "the queue has room again");
@@ -177,19 +211,28 @@ impl Counter {
         let done = self.done();
         let queued = self.queued(&done);
         let over = self.over.load(Ordering::Acquire);
+        let drops = Drops {
+            queue_full: self.overflown.load(Ordering::Relaxed),
+            shutdown: self.late.load(Ordering::Relaxed) + done.cut + if over { queued } else { 0 },
+        };
         SignalHealth {
             ended: self.ended.load(Ordering::Relaxed),
             exported: done.exported,
-            failed: done.failed,
-            dropped: self.dropped.load(Ordering::Relaxed) + if over { queued } else { 0 },
+            failed: done.failures.total(),
+            failures: done.failures,
+            dropped: drops.total(),
+            drops,
             queued: if over { 0 } else { queued },
-            healthy: !done.failing && !done.dropping,
+            queue_capacity: self.queue_size,
+            retried: done.retried,
+            healthy: !done.failing && !done.overflowing,
             last_error: done.last_error.clone(),
         }
     }
 
     fn queued(&self, done: &Done) -> u64 {
-        let gone = done.exported + done.failed + self.dropped.load(Ordering::Relaxed);
+        let dropped = self.overflown.load(Ordering::Relaxed) + self.late.load(Ordering::Relaxed) + done.cut;
+        let gone = done.exported + done.failures.total() + dropped;
         self.ended.load(Ordering::Relaxed).saturating_sub(gone)
     }
 
@@ -200,38 +243,78 @@ impl Counter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::otlp::Failure;
     use super::*;
 
+    fn delivered(outcome: Outcome) -> Delivered {
+        Delivered { outcome, retries: 0, took: std::time::Duration::ZERO }
+    }
+
+    fn accepted() -> Delivered {
+        delivered(Outcome::Accepted { warning: None })
+    }
+
+    fn failed(reason: Reason, message: &str) -> Delivered {
+        delivered(Outcome::Failed(Failure { reason, status: None, message: message.to_owned() }))
+    }
+
     #[test]
-    fn every_item_ends_in_one_place() {
-        let counter = Counter::new(Signal::Traces, 3);
+    fn every_item_is_counted_once() {
+        let counter = Counter::new(Signal::Traces, Some(3));
         let admitted = (0..5).filter(|_| counter.admit()).count();
         assert_eq!(admitted, 3);
         counter.taken(2);
         assert!(counter.admit(), "an export makes room");
-        counter.settled(2, 1, Some("HTTP 503".to_owned()));
+        let refused = Outcome::PartlyRejected { rejected: 1, message: "too old".to_owned() };
+        counter.settled(2, Delivered { retries: 3, ..delivered(refused) });
+        let health = counter.health();
         assert_eq!(
-            counter.health(),
-            SignalHealth {
-                ended: 6,
-                exported: 1,
-                failed: 1,
-                dropped: 2,
-                queued: 2,
-                healthy: false,
-                last_error: Some("HTTP 503".to_owned()),
-            }
+            (health.ended, health.exported, health.failed, health.dropped, health.queued),
+            (6, 1, 1, 2, 2)
         );
+        assert_eq!((health.failures.partly_rejected, health.drops.queue_full), (1, 2));
+        assert_eq!((health.retried, health.queue_capacity, health.healthy), (3, Some(3), false));
+        assert_eq!(health.last_error.expect("it failed").message, "too old");
         counter.give_up();
         let health = counter.health();
-        assert_eq!((health.dropped, health.queued), (4, 0));
+        assert_eq!((health.dropped, health.drops.shutdown, health.queued), (4, 2, 0));
         assert!(!counter.admit(), "nothing enters any more");
-        assert_eq!(counter.health().dropped, 5);
+        assert_eq!(counter.health().drops.shutdown, 3);
+    }
+
+    #[test]
+    fn failures_are_counted_by_their_reason() {
+        let counter = Counter::new(Signal::Traces, None);
+        let reasons = [
+            Reason::Rejected,
+            Reason::RetriesExhausted,
+            Reason::Timeout,
+            Reason::Unreachable,
+            Reason::Encoding,
+            Reason::Shutdown,
+        ];
+        for (items, reason) in (1..).zip(reasons) {
+            counter.collected(items);
+            counter.taken(items);
+            counter.settled(items, failed(reason, ""));
+        }
+        let health = counter.health();
+        let expected = Failures {
+            rejected: 1,
+            partly_rejected: 0,
+            retries_exhausted: 2,
+            timeout: 3,
+            unreachable: 4,
+            encoding: 5,
+        };
+        assert_eq!(health.failures, expected);
+        assert_eq!((health.ended, health.failed, health.dropped, health.queued), (21, 15, 6, 0));
+        assert_eq!(health.drops, Drops { queue_full: 0, shutdown: 6 });
     }
 
     #[test]
     fn a_full_queue_admits_exactly_its_size_from_many_threads() {
-        let counter = Counter::new(Signal::Logs, 100);
+        let counter = Counter::new(Signal::Logs, Some(100));
         let admitted: usize = std::thread::scope(|scope| {
             let admit = || (0..100).filter(|_| counter.admit()).count();
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(admit)).collect();
@@ -246,35 +329,35 @@ mod tests {
 
     #[test]
     fn a_change_for_the_worse_and_back_is_told_once_each() {
-        let counter = Counter::new(Signal::Traces, 1);
-        let export = |ended, failed, error: Option<&str>| {
+        let counter = Counter::new(Signal::Traces, Some(1));
+        let export = |ended, outcome| {
             for _ in 0..ended {
                 counter.admit();
             }
             counter.taken(1);
-            counter.settle(1, failed, error.map(str::to_owned)).into_iter().flatten().collect::<Vec<_>>()
+            counter.settle(1, outcome).into_iter().flatten().collect::<Vec<_>>()
         };
         let told = [
-            (1, 1, Some("HTTP 503"), Some(Change::Failing("HTTP 503".to_owned()))),
-            (1, 1, Some("HTTP 503"), None),
-            (1, 0, None, Some(Change::Recovered(2))),
-            (1, 0, None, None),
-            (3, 0, None, Some(Change::Overflowing(2))),
-            (3, 0, None, None),
-            (1, 0, None, Some(Change::Drained(4))),
+            (1, failed(Reason::RetriesExhausted, "HTTP 503"), Some(Change::Failing("HTTP 503".to_owned()))),
+            (1, failed(Reason::Unreachable, "no route"), None),
+            (1, accepted(), Some(Change::Recovered(2))),
+            (1, accepted(), None),
+            (3, accepted(), Some(Change::Overflowing(2))),
+            (3, accepted(), None),
+            (1, accepted(), Some(Change::Drained(4))),
         ];
-        for (ended, failed, error, change) in told {
-            assert_eq!(export(ended, failed, error), Vec::from_iter(change));
+        for (ended, outcome, change) in told {
+            assert_eq!(export(ended, outcome), Vec::from_iter(change));
         }
     }
 
     #[test]
     fn a_counter_is_healthy_again_after_a_success() {
-        let counter = Counter::new(Signal::Metrics, usize::MAX);
-        for (failed, healthy) in [(4, false), (0, true)] {
+        let counter = Counter::new(Signal::Metrics, None);
+        for (outcome, healthy) in [(failed(Reason::Timeout, "slow"), false), (accepted(), true)] {
             counter.collected(4);
             counter.taken(4);
-            counter.settled(4, failed, None);
+            counter.settled(4, outcome);
             assert_eq!(counter.health().healthy, healthy);
         }
         let health = counter.health();

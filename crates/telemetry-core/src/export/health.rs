@@ -1,6 +1,9 @@
 //! What became of the telemetry so far, to be shown.
 
-use serde::Serialize;
+use std::time::SystemTime;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 
 /// One entry for each signal that goes to a collector; a signal that only goes to the console has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -50,12 +53,92 @@ pub struct SignalHealth {
     pub exported: u64,
     /// Refused by the collector, or not delivered after all retries.
     pub failed: u64,
+    /// `failed` by its reasons; left out of the JSON where nothing failed.
+    #[serde(skip_serializing_if = "Failures::is_empty")]
+    pub failures: Failures,
     /// Lost before any export: the queue was full, or the shutdown too short.
     pub dropped: u64,
+    /// `dropped` by its reasons; left out of the JSON where nothing was dropped.
+    #[serde(skip_serializing_if = "Drops::is_empty")]
+    pub drops: Drops,
     /// Waiting, or being exported.
     pub queued: u64,
+    /// How many may wait; metrics have no queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_capacity: Option<usize>,
+    /// How many times an export was tried again.
+    pub retried: u64,
     /// Whether the last export went well and nothing was dropped before it.
     pub healthy: bool,
-    /// What the last failed export failed with.
-    pub last_error: Option<String>,
+    /// What the last export failed with that did; what a collector last wanted to be known.
+    pub last_error: Option<LastError>,
+}
+
+/// Items of failed exports, by the reason of the failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Failures {
+    /// The collector refused the export for good (HTTP 400 and its like; gRPC `INVALID_ARGUMENT` and its like).
+    pub rejected: u64,
+    /// The collector accepted the export and refused these of it ("partial success").
+    pub partly_rejected: u64,
+    /// The collector said at every try that it cannot now (HTTP 429, 502, 503, 504; gRPC `UNAVAILABLE` and its like).
+    pub retries_exhausted: u64,
+    /// No answer within the time of an export.
+    pub timeout: u64,
+    /// No connection, or one that broke, at every try.
+    pub unreachable: u64,
+    /// No request could be made of them.
+    pub encoding: u64,
+}
+
+impl Failures {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        let Self { rejected, partly_rejected, retries_exhausted, timeout, unreachable, encoding } = self;
+        rejected + partly_rejected + retries_exhausted + timeout + unreachable + encoding
+    }
+
+    /// Whether nothing failed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Items that were lost before any export, by the reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Drops {
+    /// The queue was full.
+    pub queue_full: u64,
+    /// They came after the shutdown, or were still under way at its deadline.
+    pub shutdown: u64,
+}
+
+impl Drops {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.queue_full + self.shutdown
+    }
+
+    /// Whether nothing was dropped.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What went wrong last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LastError {
+    /// One line, of which no more than 256 characters are the collector's own words.
+    pub message: String,
+    /// When; in JSON a time of RFC 3339, in UTC.
+    #[serde(serialize_with = "rfc3339")]
+    pub time: SystemTime,
+}
+
+fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let time = DateTime::<Utc>::from(*time).to_rfc3339_opts(SecondsFormat::Millis, true);
+    serializer.serialize_str(&time)
 }

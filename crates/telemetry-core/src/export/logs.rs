@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::Severity;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{
@@ -13,7 +15,7 @@ use opentelemetry_sdk::logs::{
 
 use super::counter::Counter;
 use super::limits::LimitedLogs;
-use super::otlp::{Counted, configured};
+use super::otlp::OtlpExporter;
 use super::{ExportError, Pipelines};
 use crate::config::{Logs, Signal};
 
@@ -23,11 +25,8 @@ pub(super) fn processor(
     pipelines: &mut Pipelines,
 ) -> Result<impl LogProcessor + use<>, ExportError> {
     let Logs { batch, otlp, .. } = logs;
-    let (counter, delivery) = pipelines.begin(Signal::Logs, otlp, batch.queue_size, batch.export_timeout);
-    let exporter = configured(opentelemetry_otlp::LogExporter::builder().with_http(), otlp, &delivery)
-        .build()
-        .map_err(|source| ExportError::Exporter { signal: Signal::Logs, source })?;
-    let exporter = Counted::new(exporter, counter.clone(), delivery);
+    let (exporter, counter) =
+        pipelines.begin(Signal::Logs, otlp, Some(batch.queue_size), batch.export_timeout)?;
     // The SDK's queue has no timeout of its own; the delivery keeps it.
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(batch.queue_size)
@@ -73,20 +72,15 @@ impl LogProcessor for CountedQueue {
     }
 }
 
-impl<E: LogExporter> LogExporter for Counted<E> {
+impl LogExporter for OtlpExporter {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        Counted::export(self, batch.iter().count(), self.exporter.export(batch)).await
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        self.exporter.event_enabled(level, target, name)
+        let records = batch.iter().count();
+        self.taken(records);
+        let resource_logs = group_logs_by_resource_and_scope(&batch, self.resource());
+        OtlpExporter::export(self, records, ExportLogsServiceRequest { resource_logs }).await
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
+        OtlpExporter::set_resource(self, resource);
     }
 }

@@ -1,70 +1,85 @@
-//! OTLP exporters, and a pass-through around each that counts what becomes of its items.
+//! An OTLP exporter of our own: what a batch becomes on its way to the collector, and what became of it.
+//!
+//! `encode` makes a request of it, `delivery` brings that to the collector by `transport` (one try) and `retry` (when
+//! to try again), and `outcome` says how it ended.
+
+mod connection;
+mod delivery;
+mod encode;
+mod outcome;
+mod retry;
+mod transport;
 
 use std::sync::Arc;
 
-use opentelemetry_otlp::{
-    Compression as OtlpCompression, Protocol as OtlpProtocol, WithExportConfig, WithHttpConfig,
-};
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use prost::Message;
+use serde::Serialize;
 
 use super::counter::Counter;
-use super::delivery::Delivery;
 use crate::config::{Compression, Otlp, Protocol};
 
-/// The exporter's builder with the settings. Headers are not given here: the exporter would decode them once more. The delivery adds them.
-pub(super) fn configured<B: WithExportConfig + WithHttpConfig>(
-    builder: B,
-    otlp: &Otlp,
-    delivery: &Arc<Delivery>,
-) -> B {
-    let builder = builder
-        .with_endpoint(otlp.endpoint.to_string())
-        .with_protocol(match otlp.protocol {
-            Protocol::Protobuf => OtlpProtocol::HttpBinary,
-            Protocol::Json => OtlpProtocol::HttpJson,
-        })
-        .with_timeout(delivery.timeout())
-        .with_shared_http_client(delivery.clone());
-    match otlp.compression {
-        Compression::None => builder,
-        Compression::Gzip => builder.with_compression(OtlpCompression::Gzip),
-    }
-}
+pub(super) use connection::Connection;
+pub(crate) use connection::install_crypto_provider;
+pub(super) use delivery::Delivery;
+pub(super) use outcome::{Delivered, Failure, Outcome, Reason};
+pub(super) use transport::Transport;
 
-/// An exporter whose items are counted. The traits are implemented beside each signal's processor.
+/// Exports one signal and counts its items. The SDK's traits are implemented beside each signal's processor.
 #[derive(Debug)]
-pub(super) struct Counted<E> {
-    pub(super) exporter: E,
-    pub(super) counter: Arc<Counter>,
-    delivery: Arc<Delivery>,
+pub(super) struct OtlpExporter {
+    protocol: Protocol,
+    compression: Compression,
+    delivery: Delivery,
+    counter: Arc<Counter>,
+    resource: ResourceAttributesWithSchema,
 }
 
-impl<E> Counted<E> {
-    pub(super) fn new(exporter: E, counter: Arc<Counter>, delivery: Arc<Delivery>) -> Self {
-        Self { exporter, counter, delivery }
+impl OtlpExporter {
+    pub(super) fn new(otlp: &Otlp, delivery: Delivery, counter: Arc<Counter>) -> Self {
+        Self {
+            protocol: otlp.protocol,
+            compression: otlp.compression,
+            delivery,
+            counter,
+            resource: ResourceAttributesWithSchema::default(),
+        }
     }
 
-    /// Runs an export of `items` and counts its outcome.
-    pub(super) async fn export(
-        &self,
-        items: usize,
-        export: impl Future<Output = OTelSdkResult>,
-    ) -> OTelSdkResult {
+    pub(super) fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
+    }
+
+    pub(super) fn resource(&self) -> &ResourceAttributesWithSchema {
+        &self.resource
+    }
+
+    /// Items leave the queue; what [`OtlpExporter::export`] is called with soon.
+    pub(super) fn taken(&self, items: usize) {
         self.counter.taken(items);
-        self.delivery.begin();
-        let result = export.await;
-        let outcome = self.delivery.outcome();
-        match &result {
-            Ok(()) => {
-                let rejected = outcome.rejected.min(items as u64);
-                let refused = (rejected > 0).then(|| "refused by the collector".to_owned());
-                self.counter.settled(items, rejected, outcome.message.or(refused));
-            }
-            Err(error) => {
-                let message = outcome.message.unwrap_or_else(|| error.to_string());
-                self.counter.settled(items, items as u64, Some(message));
-            }
-        }
+    }
+
+    /// Items that no queue held are to be exported.
+    pub(super) fn collected(&self, items: usize) {
+        self.counter.collected(items);
+        self.counter.taken(items);
+    }
+
+    /// Sends a request with so many items and counts what became of them.
+    pub(super) async fn export<R: Message + Serialize>(&self, items: usize, request: R) -> OTelSdkResult {
+        let body = encode::request(&request, self.protocol, self.compression);
+        drop(request);
+        let delivered = match body {
+            Ok(body) => self.delivery.deliver(body.into()).await,
+            Err(error) => Delivered::at_once(Failure::encoding(&error).into()),
+        };
+        let result = match &delivered.outcome {
+            Outcome::Failed(failure) => Err(OTelSdkError::InternalFailure(failure.message.clone())),
+            Outcome::Accepted { .. } | Outcome::PartlyRejected { .. } => Ok(()),
+        };
+        self.counter.settled(items, delivered);
         result
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use serde::Serialize;
 
-use super::{Counter, Providers, SignalHealth};
+use super::{Counter, Drops, Failures, Providers, SignalHealth};
 use crate::config::Signal;
 
 /// What a shutdown flushed and what it lost, a signal each.
@@ -34,8 +34,12 @@ pub struct SignalReport {
     pub exported: u64,
     /// Refused by the collector, or not delivered after all retries.
     pub failed: u64,
+    /// `failed` by its reasons.
+    pub failures: Failures,
     /// Lost before any export: the queue was full, or the deadline came first.
     pub dropped: u64,
+    /// `dropped` by its reasons.
+    pub drops: Drops,
     /// How many of `failed` and `dropped` were lost by this shutdown and not before.
     pub lost: u64,
     /// Whether the deadline came before the end.
@@ -46,6 +50,23 @@ impl ShutdownReport {
     /// Whether everything that waited has left. What was lost before the shutdown does not count here.
     pub fn is_complete(&self) -> bool {
         [&self.traces, &self.metrics, &self.logs].iter().all(|signal| signal.lost == 0 && !signal.timed_out)
+    }
+}
+
+impl SignalReport {
+    /// What was lost, by its reasons.
+    fn losses(&self) -> [(u64, &'static str); 8] {
+        let (failures, drops) = (&self.failures, &self.drops);
+        [
+            (failures.rejected, "failed (rejected)"),
+            (failures.partly_rejected, "failed (partly rejected)"),
+            (failures.retries_exhausted, "failed (retries exhausted)"),
+            (failures.timeout, "failed (timeout)"),
+            (failures.unreachable, "failed (unreachable)"),
+            (failures.encoding, "failed (encoding)"),
+            (drops.queue_full, "dropped (queue full)"),
+            (drops.shutdown, "dropped (shutdown)"),
+        ]
     }
 }
 
@@ -60,7 +81,7 @@ impl fmt::Display for ShutdownReport {
         for (signal, report) in signals.into_iter().filter(|(_, report)| **report != SignalReport::default())
         {
             write!(f, "; {signal}: {} exported", report.exported)?;
-            for (count, what) in [(report.failed, "failed"), (report.dropped, "dropped")] {
+            for (count, what) in report.losses() {
                 if count > 0 {
                     write!(f, ", {count} {what}")?;
                 }
@@ -132,7 +153,9 @@ impl<'a> Flush<'a> {
         SignalReport {
             exported: health.exported,
             failed: health.failed,
+            failures: health.failures,
             dropped: health.dropped,
+            drops: health.drops,
             lost: (health.failed + health.dropped).saturating_sub(before.failed + before.dropped),
             timed_out: !ended,
         }

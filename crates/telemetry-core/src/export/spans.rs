@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::Context;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
@@ -12,7 +14,7 @@ use opentelemetry_sdk::trace::{
 
 use super::counter::Counter;
 use super::limits::LimitedSpans;
-use super::otlp::{Counted, configured};
+use super::otlp::OtlpExporter;
 use super::{ExportError, Pipelines};
 use crate::config::{Signal, Traces};
 
@@ -22,11 +24,8 @@ pub(super) fn processor(
     pipelines: &mut Pipelines,
 ) -> Result<impl SpanProcessor + use<>, ExportError> {
     let Traces { batch, otlp, .. } = traces;
-    let (counter, delivery) = pipelines.begin(Signal::Traces, otlp, batch.queue_size, batch.export_timeout);
-    let exporter = configured(opentelemetry_otlp::SpanExporter::builder().with_http(), otlp, &delivery)
-        .build()
-        .map_err(|source| ExportError::Exporter { signal: Signal::Traces, source })?;
-    let exporter = Counted::new(exporter, counter.clone(), delivery);
+    let (exporter, counter) =
+        pipelines.begin(Signal::Traces, otlp, Some(batch.queue_size), batch.export_timeout)?;
     let exporter = LimitedSpans::new(exporter, traces.attribute_value_length);
     // The SDK's queue has no timeout of its own; the delivery keeps it.
     let config = BatchConfigBuilder::default()
@@ -69,20 +68,15 @@ impl SpanProcessor for CountedQueue {
     }
 }
 
-impl<E: SpanExporter> SpanExporter for Counted<E> {
+impl SpanExporter for OtlpExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        Counted::export(self, batch.len(), self.exporter.export(batch)).await
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
+        let spans = batch.len();
+        self.taken(spans);
+        let resource_spans = group_spans_by_resource_and_scope(batch, self.resource());
+        OtlpExporter::export(self, spans, ExportTraceServiceRequest { resource_spans }).await
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
+        OtlpExporter::set_resource(self, resource);
     }
 }

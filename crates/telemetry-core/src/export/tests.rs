@@ -1,6 +1,10 @@
 //! The exporters against a collector on a real socket.
 
 mod collector;
+mod grpc;
+mod grpc_collector;
+mod refusals;
+mod tls;
 
 use std::time::Instant;
 
@@ -19,6 +23,7 @@ use crate::config::Env;
 use crate::prometheus::Format;
 use crate::resource::resource;
 use collector::{Answer, Collector};
+use grpc_collector::{GrpcAnswer, GrpcCollector};
 
 /// Long enough for a loopback collector, short enough to see that it is kept.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -318,7 +323,10 @@ fn a_signal_may_go_to_a_place_of_its_own_and_to_the_console_too() {
 #[test]
 fn a_collector_that_says_503_is_tried_again_and_then_counted_as_failed() {
     let collector = Collector::start(|_| Answer::Status("503 Service Unavailable"));
-    let providers = start(&collector.endpoint(), &[("OTEL_LOGS_EXPORTER", "none")]);
+    let providers = start(
+        &collector.endpoint(),
+        &[("OTEL_LOGS_EXPORTER", "none"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")],
+    );
     end_spans(&providers, 7);
 
     let report = providers.shutdown(DEADLINE);
@@ -330,8 +338,9 @@ fn a_collector_that_says_503_is_tried_again_and_then_counted_as_failed() {
     assert!(collector.received().len() > 1, "it was tried again");
     let health = providers.health().traces.expect("traces are exported");
     assert_eq!(counts(&health), (7, 0, 7, 0, 0));
-    assert_eq!(health.last_error.as_deref(), Some("HTTP 503 Service Unavailable"));
-    assert!(!health.healthy);
+    assert_eq!(health.failures.retries_exhausted, 7);
+    assert_eq!(health.last_error.map(|error| error.message).as_deref(), Some("HTTP 503 Service Unavailable"));
+    assert!(!health.healthy && health.retried > 0);
 }
 
 #[test]
@@ -356,7 +365,8 @@ fn what_a_collector_refuses_of_an_export_is_counted_as_failed() {
     assert!(!report.is_complete());
     assert_eq!((report.traces.exported, report.traces.failed), (3, 2));
     let health = providers.health().traces.expect("traces are exported");
-    assert_eq!(health.last_error.as_deref(), Some("too old"));
+    assert_eq!(health.failures.partly_rejected, 2);
+    assert_eq!(health.last_error.map(|error| error.message).as_deref(), Some("too old"));
 }
 
 #[test]
@@ -375,7 +385,10 @@ fn a_hanging_collector_costs_the_deadline_and_no_more() {
     assert_eq!((report.traces.exported, report.traces.failed, report.traces.dropped), (0, 0, 6));
     assert_eq!((report.logs.exported, report.logs.failed, report.logs.dropped), (0, 0, 2));
     assert!(!report.is_complete());
-    assert!(report.to_string().contains("; traces: 0 exported, 6 dropped, timed out; "), "{report}");
+    assert!(
+        report.to_string().contains("; traces: 0 exported, 6 dropped (shutdown), timed out; "),
+        "{report}"
+    );
     // The requests under way are cut, so nothing goes on behind the report's back.
     collector.wait_until_hung_up(2);
 }
@@ -390,18 +403,20 @@ fn an_export_ends_with_its_timeout() {
     assert_eq!((report.traces.failed, report.traces.dropped), (3, 0));
     assert!(report.took < Duration::from_secs(2), "{report}");
     let health = providers.health().traces.expect("traces are exported");
-    assert!(health.last_error.expect("it failed").contains("timed out"));
+    assert_eq!(health.failures.timeout, 3);
+    assert!(health.last_error.expect("it failed").message.contains("timed out"));
 }
 
 #[test]
 fn a_collector_that_is_not_there_is_told_by_its_reason() {
     let endpoint = Collector::nowhere();
-    let providers = start(&endpoint, &[]);
+    let providers = start(&endpoint, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")]);
     end_spans(&providers, 3);
     let report = providers.shutdown(DEADLINE);
     assert_eq!((report.traces.exported, report.traces.failed, report.traces.dropped), (0, 3, 0));
     let health = providers.health().traces.expect("traces are exported");
-    let error = health.last_error.expect("it failed");
+    assert_eq!(health.failures.unreachable, 3);
+    let error = health.last_error.expect("it failed").message;
     assert!(error.contains("refused"), "{error}");
 }
 
@@ -427,16 +442,19 @@ fn a_full_queue_drops_and_counts_every_span() {
 #[test]
 fn shutdown_works_on_the_only_thread_of_a_runtime() {
     let collector = Collector::start(|_| Answer::Accept);
-    let report = actix_web::rt::System::new().block_on(async {
-        let providers = start(&collector.endpoint(), &[]);
-        end_spans(&providers, 10);
-        log(&providers, 1);
-        let report = providers.shutdown(DEADLINE);
-        drop(providers);
-        report
-    });
-    assert!(report.is_complete(), "{report}");
-    assert_eq!((report.traces.exported, report.logs.exported), (10, 1));
+    let grpc = GrpcCollector::start(|_| GrpcAnswer::Accept);
+    for (endpoint, protocol) in [(collector.endpoint(), "http/protobuf"), (grpc.endpoint(), "grpc")] {
+        let report = actix_web::rt::System::new().block_on(async {
+            let providers = start(&endpoint, &[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)]);
+            end_spans(&providers, 10);
+            log(&providers, 1);
+            let report = providers.shutdown(DEADLINE);
+            drop(providers);
+            report
+        });
+        assert!(report.is_complete(), "{report}");
+        assert_eq!((report.traces.exported, report.logs.exported), (10, 1));
+    }
 }
 
 #[test]
@@ -478,9 +496,9 @@ fn what_the_sampler_leaves_out_is_not_counted() {
 #[expect(clippy::disallowed_methods, reason = "an export belongs to no trace")]
 fn the_thread_of_exports_makes_no_telemetry_of_its_own() {
     install_crypto_provider();
-    let connection = Connection::open(false).expect("the thread starts");
+    let connection = Connection::open().expect("the thread starts");
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    connection.runtime.spawn(async move {
+    connection.runtime().spawn(async move {
         let blocking = tokio::runtime::Handle::current()
             .spawn_blocking(opentelemetry::Context::is_current_telemetry_suppressed);
         let here = opentelemetry::Context::is_current_telemetry_suppressed();
@@ -525,7 +543,7 @@ fn health_is_json_for_the_signals_that_are_exported() {
         serde_json::to_value(providers.health()).expect("health is plain data"),
         serde_json::json!({"traces": {
             "ended": 1, "exported": 1, "failed": 0, "dropped": 0, "queued": 0,
-            "healthy": true, "last_error": null,
+            "queue_capacity": 2048, "retried": 0, "healthy": true, "last_error": null,
         }})
     );
 }

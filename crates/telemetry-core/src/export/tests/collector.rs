@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -23,6 +23,8 @@ pub(super) enum Answer {
     Refuse(i64, &'static str),
     /// A status line without its version.
     Status(&'static str),
+    /// A status line without its version, further headers of which each ends its line, and a body.
+    Reply(&'static str, &'static str, &'static [u8]),
     /// Not at all, until the client hangs up.
     Hang,
 }
@@ -31,6 +33,7 @@ pub(super) enum Answer {
 #[derive(Debug, Clone)]
 pub(super) struct Received {
     pub(super) path: String,
+    pub(super) time: Instant,
     headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
@@ -147,6 +150,10 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(super) fn received(&self) -> Vec<Received> {
         self.seen.requests.lock().expect("no panic").clone()
     }
@@ -179,14 +186,11 @@ impl Seen {
                 requests.push(request);
                 requests.len() - 1
             };
-            let (status, body) = match (self.answer)(earlier) {
-                Answer::Accept => ("200 OK", Vec::new()),
-                Answer::Refuse(rejected_spans, message) => {
-                    let partial =
-                        ExportTracePartialSuccess { rejected_spans, error_message: message.to_owned() };
-                    ("200 OK", ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec())
-                }
-                Answer::Status(status) => (status, Vec::new()),
+            let (status, headers, body) = match (self.answer)(earlier) {
+                Answer::Accept => ("200 OK", "", Vec::new()),
+                Answer::Refuse(rejected, message) => ("200 OK", "", partial(rejected, message)),
+                Answer::Status(status) => (status, "", Vec::new()),
+                Answer::Reply(status, headers, body) => (status, headers, body.to_vec()),
                 Answer::Hang => {
                     let _ = reader.read(&mut [0; 1]);
                     *self.hung_up.lock().expect("no panic") += 1;
@@ -194,13 +198,19 @@ impl Seen {
                     return;
                 }
             };
-            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len());
+            let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len());
             let mut writer = stream;
             if writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(&body)).is_err() {
                 return;
             }
         }
     }
+}
+
+/// An answer that accepts all but so many items.
+pub(super) fn partial(rejected_spans: i64, message: &str) -> Vec<u8> {
+    let partial = ExportTracePartialSuccess { rejected_spans, error_message: message.to_owned() };
+    ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
 }
 
 /// The next request; `None` at the end of the connection.
@@ -224,5 +234,5 @@ fn read(reader: &mut impl BufRead) -> Option<Received> {
         flate2::read::GzDecoder::new(body.as_slice()).read_to_end(&mut plain).expect("the body is gzip");
         body = plain;
     }
-    Some(Received { path, headers, body })
+    Some(Received { path, time: Instant::now(), headers, body })
 }
