@@ -36,8 +36,8 @@ static INITIALIZED: AtomicBool = AtomicBool::new(false);
 /// `tracing` subscriber that prints and exports events.
 ///
 /// Call it once, at the start of `main`, inside the runtime if there is one: background tasks
-/// ([`Telemetry::background`]) then run there. It reads nothing but `config` and waits for nothing: a
-/// collector that is not there yet is no error.
+/// ([`Telemetry::background`]) then run there. It reads nothing but `config`, and for the resource what the
+/// machine's files tell, and waits for nothing: a collector that is not there yet is no error.
 ///
 /// # Errors
 /// On a second call, where another subscriber is installed, or where an exporter cannot be built.
