@@ -238,6 +238,30 @@ instrumentation/development:
 }
 
 #[test]
+fn grpc_and_certificates_are_those_of_the_variables() {
+    let text = with(
+        "tracer_provider: {processors: [{batch: {exporter: {otlp_grpc: {endpoint: 'collector:4317', tls: {insecure: true}}}}}]}\n\
+         logger_provider: {processors: [{batch: {exporter: {otlp_grpc: }}}]}",
+    );
+    let config = read(&text, &[]);
+    assert_eq!((config.traces.otlp.protocol, config.logs.otlp.protocol), (Protocol::Grpc, Protocol::Grpc));
+    assert_eq!(config.traces.otlp.endpoint.to_string(), "http://collector:4317/");
+    assert_eq!(config.logs.otlp.endpoint.to_string(), "http://localhost:4317/");
+
+    let tls = "ca_file: /ca.pem, cert_file: /cert.pem, key_file: /key.pem";
+    let text = with(&format!(
+        "tracer_provider: {{processors: [{{batch: {{exporter: {{otlp_http: {{tls: {{{tls}}}}}}}}}}}]}}"
+    ));
+    let told = try_read(&text, &[]).expect_err("there are no such files");
+    for file in ["ca", "cert", "key"] {
+        let place = format!(
+            "otel.yaml:2 tracer_provider.processors[0].batch.exporter.otlp_http.tls.{file}_file=/{file}.pem"
+        );
+        assert!(told.iter().any(|told| told.starts_with(&place)), "{file}: {told:#?}");
+    }
+}
+
+#[test]
 fn what_is_not_honoured_is_refused_by_path_and_line() {
     let table = [
         (
