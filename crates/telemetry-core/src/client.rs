@@ -61,7 +61,6 @@ use reqwest::{Request, Response, Url};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 
 use self::exchange::Exchange;
-pub(crate) use self::exchange::failure_text;
 pub(crate) use self::hosts::Hosts;
 use self::metrics::Metrics;
 use crate::Telemetry;
@@ -98,8 +97,21 @@ pub struct ClientTelemetry {
     on_response: Hooks<ResponseHook>,
 }
 
+impl Telemetry {
+    /// An HTTP client that makes a CLIENT span and the client metrics of every request, and sends
+    /// the trace along. It gives up connecting after 5 s and waiting after 30 s.
+    pub fn client(&self) -> ClientWithMiddleware {
+        self.client_middleware().into_client()
+    }
+
+    /// The middleware of [`Telemetry::client`], for a client of one's own. Add it last.
+    pub fn client_middleware(&self) -> ClientTelemetry {
+        ClientTelemetry::new(self.clone())
+    }
+}
+
 impl ClientTelemetry {
-    pub(crate) fn new(telemetry: Telemetry) -> Self {
+    fn new(telemetry: Telemetry) -> Self {
         let http = telemetry.http();
         Self {
             metrics: Arc::new(Metrics::new(&telemetry)),

@@ -58,13 +58,13 @@ where
 /// Spawns a task on this actix worker's thread, as part of the current trace.
 ///
 /// # Panics
-/// Outside an actix runtime, as `actix_web::rt::spawn` does.
+/// Outside an actix runtime or a [`LocalSet`](tokio::task::LocalSet), as `actix_web::rt::spawn` does.
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: 'static> + 'static,
 {
     #[expect(clippy::disallowed_methods, reason = "this is the function that carries the context")]
-    actix_web::rt::spawn(future.with_context(Context::current()))
+    tokio::task::spawn_local(future.with_context(Context::current()))
 }
 
 /// The future with the context that is current now, wherever it will be polled.

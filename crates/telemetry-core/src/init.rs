@@ -14,7 +14,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::baggage::BaggageAttributes;
-use crate::client::Hosts;
 use crate::config::{Exporter, LogFormat, Source};
 use crate::export::{ExportError, Providers, ShutdownReport};
 use crate::log_format::NoSpanFields;
@@ -90,7 +89,8 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         baggage_trusted_paths: PathPatterns::new(config.baggage_trusted_urls.iter().cloned()),
         excluded_paths: PathPatterns::new(config.excluded_urls.iter().cloned()),
         http: config.http.clone(),
-        hosts: Hosts::default(),
+        #[cfg(feature = "reqwest")]
+        hosts: crate::client::Hosts::default(),
         metrics: providers.pull.clone(),
         exemplars: providers.exemplars.clone(),
         exports: Some(providers.clone()),

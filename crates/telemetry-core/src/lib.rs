@@ -81,23 +81,55 @@
 //!   is dropped is counted.
 //! - [`span`] tells the current span what the application knows.
 //!
+//! # Features
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `actix` | yes | [`server`] |
+//! | `reqwest` | yes | [`client`] |
+//! | `diesel` | yes | [`db`] |
+//! | `testing` | | `testing` |
+//!
+//! An integration that is not asked for is not compiled, and what it instruments is no dependency. (reqwest itself
+//! is one always: OTLP goes by it.) Every setting is read and checked with any features.
+//!
 //! # Testing
 //!
 //! With the feature `testing`, `testing::TestTelemetry` keeps a test's telemetry in memory: whole span trees compared by
 //! value with a readable difference, metrics and log records looked up, canaries looked for. `examples/notes` is a
 //! service whose telemetry is tested so.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(feature = "actix", feature = "reqwest", feature = "diesel")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what only the absent integration calls; the linker leaves it out"
+    )
+)]
+
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub mod client;
 pub mod config;
 pub mod context;
+#[cfg(feature = "diesel")]
+#[cfg_attr(docsrs, doc(cfg(feature = "diesel")))]
 pub mod db;
+#[cfg(not(feature = "diesel"))]
+#[path = "db/absent.rs"]
+mod db;
 pub mod export;
 pub mod names;
 pub mod prometheus;
 pub mod propagation;
+#[cfg(feature = "actix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
 pub mod server;
 pub mod span;
 #[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
 mod baggage;
@@ -108,11 +140,17 @@ mod init;
 mod log_format;
 mod paths;
 mod redact;
+mod reqwest_error;
 mod resource;
 mod runtime;
 mod subscriber;
 mod telemetry;
 mod untraced;
+
+/// The READMEs' examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use config::Config;
 pub use init::{InitError, TelemetryGuard, init};

@@ -69,6 +69,10 @@ mod format;
 mod label;
 mod name;
 mod reader;
+#[cfg(feature = "actix")]
+mod server;
+#[cfg(not(feature = "actix"))]
+#[path = "prometheus/absent.rs"]
 mod server;
 mod text;
 

@@ -293,8 +293,10 @@ fn formatted(capacity: usize, text: fmt::Arguments<'_>) -> String {
 }
 
 /// Reads the headers of an actix request.
+#[cfg(feature = "actix")]
 pub(crate) struct ActixHeaders<'a>(pub(crate) &'a actix_web::http::header::HeaderMap);
 
+#[cfg(feature = "actix")]
 impl Extractor for ActixHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.to_str().ok()

@@ -63,6 +63,7 @@ use self::error::Answered;
 use self::exchange::Exchange;
 use self::forwarded::Proxies;
 use self::metrics::Metrics;
+use self::websocket::WebSocketTelemetry;
 use crate::capture::Capture;
 use crate::hooks::Hooks;
 use crate::names::Methods;
@@ -101,8 +102,21 @@ struct Shared {
     on_response: Hooks<ResponseHook>,
 }
 
+impl Telemetry {
+    /// The middleware that makes a SERVER span and the server metrics of every request:
+    /// `App::new().wrap(telemetry.server())`.
+    pub fn server(&self) -> ServerTelemetry {
+        ServerTelemetry::new(self.clone())
+    }
+
+    /// Observes WebSocket connections: what goes over them after their upgrade.
+    pub fn websockets(&self) -> WebSocketTelemetry {
+        WebSocketTelemetry::new(self.clone())
+    }
+}
+
 impl ServerTelemetry {
-    pub(crate) fn new(telemetry: Telemetry) -> Self {
+    fn new(telemetry: Telemetry) -> Self {
         let http = telemetry.http();
         let shared = Shared {
             metrics: Metrics::new(&telemetry),

@@ -11,6 +11,8 @@ use opentelemetry::trace::{SpanContext, Status, TraceContextExt, TraceState};
 use opentelemetry::{Context, Key, KeyValue, Value};
 use opentelemetry_semantic_conventions::attribute;
 
+use crate::reqwest_error;
+
 /// Sets an attribute; the value keeps its type (`i64`, `f64`, `bool`, string, arrays of them).
 pub fn set_attribute(key: impl Into<Key>, value: impl Into<Value>) {
     Context::map_current(|cx| {
@@ -158,13 +160,19 @@ pub(crate) fn chain(error: &(dyn Error + 'static), separator: &str) -> String {
 
 /// The error's own text, without what it may quote.
 pub(crate) fn own_text(error: &(dyn Error + 'static)) -> String {
-    use reqwest_middleware::Error as MiddlewareError;
-    match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
-        (Some(error), _, _) => crate::client::failure_text(error).to_owned(),
-        (_, Some(MiddlewareError::Reqwest(error)), _) => crate::client::failure_text(error).to_owned(),
-        (_, _, Some(error)) => crate::db::failure_text(error),
-        _ => error.to_string(),
+    let reqwests = |error| reqwest_error::classify(error).1.to_owned();
+    if let Some(error) = error.downcast_ref() {
+        return reqwests(error);
     }
+    #[cfg(feature = "reqwest")]
+    if let Some(reqwest_middleware::Error::Reqwest(error)) = error.downcast_ref() {
+        return reqwests(error);
+    }
+    #[cfg(feature = "diesel")]
+    if let Some(error) = error.downcast_ref() {
+        return crate::db::failure_text(error);
+    }
+    error.to_string()
 }
 
 /// An error's text may be as long as what it complains about.

@@ -14,12 +14,10 @@ use opentelemetry::trace::{Link, SpanBuilder, SpanKind, Status, TraceContextExt,
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute;
-use reqwest_middleware::ClientWithMiddleware;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::client::{ClientTelemetry, Hosts};
 use crate::config::Http;
 use crate::exemplars::Exemplars;
 use crate::export::{ExportHealth, Providers};
@@ -27,8 +25,6 @@ use crate::paths::PathPatterns;
 use crate::prometheus::{Format, PullReader};
 use crate::propagation::{self, Propagation};
 use crate::runtime::{RuntimeWatch, Runtimes};
-use crate::server::ServerTelemetry;
-use crate::server::websocket::WebSocketTelemetry;
 use crate::span::{self, Exception, PANIC, panic_message};
 use crate::untraced::untraced;
 use crate::{config, db};
@@ -48,7 +44,8 @@ pub(crate) struct Inner {
     pub(crate) baggage_trusted_paths: PathPatterns,
     pub(crate) excluded_paths: PathPatterns,
     pub(crate) http: Http,
-    pub(crate) hosts: Hosts,
+    #[cfg(feature = "reqwest")]
+    pub(crate) hosts: crate::client::Hosts,
     pub(crate) exports: Option<Providers>,
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
@@ -82,28 +79,6 @@ impl Background {
 impl Telemetry {
     pub(crate) fn from_parts(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
-    }
-
-    /// The middleware that makes a SERVER span and the server metrics of every request:
-    /// `App::new().wrap(telemetry.server())`.
-    pub fn server(&self) -> ServerTelemetry {
-        ServerTelemetry::new(self.clone())
-    }
-
-    /// Observes WebSocket connections: what goes over them after their upgrade.
-    pub fn websockets(&self) -> WebSocketTelemetry {
-        WebSocketTelemetry::new(self.clone())
-    }
-
-    /// An HTTP client that makes a CLIENT span and the client metrics of every request, and sends
-    /// the trace along. It gives up connecting after 5 s and waiting after 30 s.
-    pub fn client(&self) -> ClientWithMiddleware {
-        self.client_middleware().into_client()
-    }
-
-    /// The middleware of [`Telemetry::client`], for a client of one's own. Add it last.
-    pub fn client_middleware(&self) -> ClientTelemetry {
-        ClientTelemetry::new(self.clone())
     }
 
     /// Starts work that outlives the request it belongs to, under an INTERNAL span of this name in
@@ -319,7 +294,8 @@ impl Telemetry {
     }
 
     /// The peers that have metric series of their own.
-    pub(crate) fn hosts(&self) -> &Hosts {
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn hosts(&self) -> &crate::client::Hosts {
         &self.inner.hosts
     }
 

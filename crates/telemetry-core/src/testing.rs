@@ -44,7 +44,6 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
-use crate::client::Hosts;
 use crate::config::{self, ExemplarFilter, HistogramAggregation, Http, Propagator};
 use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows};
@@ -153,7 +152,8 @@ impl TestTelemetry {
             excluded_paths: PathPatterns::new(["/health", "/metrics"]),
             exemplars: Exemplars::new(ExemplarFilter::TraceBased),
             http,
-            hosts: Hosts::default(),
+            #[cfg(feature = "reqwest")]
+            hosts: crate::client::Hosts::default(),
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,

@@ -13,6 +13,7 @@ use super::{ClientTelemetry, UrlTemplate};
 use crate::names::{OTHER_METHOD, http_span_name};
 use crate::propagation;
 use crate::redact::{self, cut};
+use crate::reqwest_error;
 use crate::span::Exception;
 use crate::untraced::is_untraced;
 
@@ -236,26 +237,9 @@ fn request_size(request: &Request) -> Option<u64> {
 /// `error.type` and the status description of a request that got no answer.
 fn classify(error: &reqwest_middleware::Error) -> (&'static str, &'static str) {
     match error {
-        reqwest_middleware::Error::Reqwest(error) => classify_reqwest(error),
+        reqwest_middleware::Error::Reqwest(error) => reqwest_error::classify(error),
         reqwest_middleware::Error::Middleware(_) => ("middleware", "Request refused by a middleware"),
     }
-}
-
-fn classify_reqwest(error: &reqwest::Error) -> (&'static str, &'static str) {
-    match error {
-        error if error.is_timeout() => ("timeout", "Request timeout"),
-        error if error.is_connect() => ("connect", "Connection failed"),
-        error if error.is_redirect() => ("redirect", "Too many redirects"),
-        error if error.is_builder() => ("request", "Invalid request"),
-        error if error.is_decode() => ("decode", "Unreadable response"),
-        error if error.is_status() => ("status", "Refused by status"),
-        _ => ("transport", "Connection lost"),
-    }
-}
-
-/// What went wrong, without the URL that reqwest's own text holds.
-pub(crate) fn failure_text(error: &reqwest::Error) -> &'static str {
-    classify_reqwest(error).1
 }
 
 fn protocol_version(version: Version) -> Option<&'static str> {

@@ -1,7 +1,10 @@
 //! Which text a scraper gets.
 
+#[cfg(feature = "actix")]
 use actix_web::HttpMessage;
+#[cfg(feature = "actix")]
 use actix_web::http::header::{Accept, Header as _, Quality};
+#[cfg(feature = "actix")]
 use actix_web::mime::Mime;
 
 /// The text formats of metrics.
@@ -27,6 +30,8 @@ impl Format {
     /// assert_eq!(Format::accepted_by(&request), Format::OpenMetrics);
     /// assert_eq!(Format::accepted_by(&TestRequest::get().to_http_request()), Format::Text);
     /// ```
+    #[cfg(feature = "actix")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
     pub fn accepted_by(request: &impl HttpMessage) -> Self {
         let ranges = Accept::parse(request).unwrap_or_else(|_| Accept(Vec::new())).0;
         let best = |is_it: fn(&Mime) -> bool| {
@@ -50,15 +55,18 @@ impl Format {
     }
 }
 
+#[cfg(feature = "actix")]
 fn is_open_metrics(range: &Mime) -> bool {
     range.essence_str() == "application/openmetrics-text" && is_version(range, "1.0.0")
 }
 
+#[cfg(feature = "actix")]
 fn is_text(range: &Mime) -> bool {
     matches!(range.essence_str(), "*/*" | "text/*")
         || (range.essence_str() == "text/plain" && is_version(range, "0.0.4"))
 }
 
+#[cfg(feature = "actix")]
 fn is_version(range: &Mime, version: &str) -> bool {
     range.get_param("version").is_none_or(|asked| asked == version)
 }

@@ -85,7 +85,7 @@ enum Direction {
 }
 
 impl WebSocketTelemetry {
-    pub(crate) fn new(telemetry: Telemetry) -> Self {
+    pub(super) fn new(telemetry: Telemetry) -> Self {
         let messages = telemetry
             .meter()
             .u64_counter(WEBSOCKET_MESSAGES)
