@@ -1,0 +1,3 @@
+//! `cargo xtask`: what is done to the workspace now and then.
+
+pub mod new_service;

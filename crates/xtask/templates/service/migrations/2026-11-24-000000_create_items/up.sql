@@ -1,0 +1,4 @@
+CREATE TABLE items (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL
+);
