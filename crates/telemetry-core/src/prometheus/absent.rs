@@ -12,7 +12,10 @@ pub(crate) enum Server {}
 
 impl Server {
     pub(crate) fn start(_: &PrometheusServer, _: PullReader, _: Exemplars) -> io::Result<Self> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "telemetry-core is compiled without its feature `actix`"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "telemetry-core is compiled without its feature `actix`",
+        ))
     }
 
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
