@@ -108,9 +108,10 @@ fn run_viewer() -> anyhow::Result<()> {
         trace_bytes: trace_mib.saturating_mul(1 << 20),
         log_bytes: 4 << 20,
         metric_bytes: metric_mib.saturating_mul(1 << 20),
+        history_bytes: 8 << 20,
         ..trace_viewer::Limits::default()
     };
-    let options = trace_viewer::Options { address, limits };
+    let options = trace_viewer::Options { address, limits, ..trace_viewer::Options::default() };
     actix_web::rt::System::new().block_on(trace_viewer::serve(options, crate::process::terminated()))?;
     Ok(())
 }

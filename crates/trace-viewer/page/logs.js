@@ -161,6 +161,8 @@ export function showLogs({ main, parameters }) {
       }
     } catch { /* the next event asks again */ }
     busy = false;
+    // The end of the list may have come in sight meanwhile.
+    if (more) rows.draw();
     if (again) {
       again = false;
       update();

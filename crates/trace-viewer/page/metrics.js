@@ -135,7 +135,11 @@ export function showMetrics({ main, parameters }) {
 
   /** @param {SeriesList} list */
   function routes(list) {
-    const asked = list.times.length * ((list.times[1] ?? 0) - (list.times[0] ?? 0)) || 1;
+    // Over the steps that are told of: a service may be younger than the time asked for.
+    const mean = (/** @type {Series} */ group) => {
+      const told = group.values.filter((value) => value !== null);
+      return told.length ? told.reduce((sum, value) => sum + value, 0) / told.length : null;
+    };
     return h("table", { class: "numbers" },
       h("caption", { class: "hidden" }, "Routes"),
       h("thead", {}, h("tr", {}, ["Route", "Requests", "Rate", "Failed", "Median", "95th", "99th"].map((name) => h("th", { scope: "col" }, name)))),
@@ -145,7 +149,7 @@ export function showMetrics({ main, parameters }) {
         const route = text(group.attributes["http.route"]) || "no route";
         const search = new URLSearchParams({ service: group.service, text: `${method} ${route}` });
         return h("tr", {}, h("th", { scope: "row" }, h("a", { href: `#/traces?${search}` }, `${method} ${route}`), h("span", { class: "muted" }, ` ${group.service}`)),
-          h("td", {}, count(value)), h("td", {}, perSecond(value / asked)),
+          h("td", {}, count(value)), h("td", {}, perSecond(mean(group))),
           h("td", { class: errors >= 0.5 ? "bad" : "muted" }, errors >= 0.5 ? `${figures((100 * errors) / value)} %` : "0"),
           h("td", {}, seconds(p50)), h("td", {}, seconds(p95)), h("td", {}, seconds(p99)));
       })));

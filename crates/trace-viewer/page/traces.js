@@ -143,6 +143,8 @@ export function showTraces({ main, parameters }) {
       }
     } catch { /* the next event asks again */ }
     busy = false;
+    // The end of the list may have come in sight meanwhile.
+    if (before) rows.draw();
     if (again) {
       again = false;
       update();

@@ -1,4 +1,4 @@
-//! Receives OTLP over HTTP, keeps the latest in memory, and shows it.
+//! Receives OTLP over HTTP and gRPC, keeps the latest in memory, and shows it.
 //!
 //! A process of its own beside the services: they send traces, metrics and logs to it as they would
 //! to any collector, and people, the demo and the system tests read what arrived.
@@ -14,7 +14,7 @@
 //! | `GET /api/status`, `/health` | what is held, received, dropped, and the limits; liveness |
 //! | `GET /api/live` | server-sent events: the status, whenever something has arrived |
 //!
-//! JSON answers are the types of [`model`], which read back what they write. Errors of the API are
+//! With [`Options::grpc`] OTLP/gRPC is taken on a port of its own. JSON answers are the types of [`model`], which read back what they write. Errors of the API are
 //! RFC 9457 problem documents ([`Problem`]); errors of the receiver are `google.rpc.Status`, as OTLP
 //! rules. Nothing is written to disk, and whatever a sender does, memory stays below [`Limits`].
 //!

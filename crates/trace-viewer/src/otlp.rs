@@ -1,4 +1,4 @@
-//! The receiving side of OTLP/HTTP: a body is read within limits, decoded, and handed to the store.
+//! The receiving side of OTLP, by HTTP and by gRPC: a body is read within limits, decoded, and handed to the store.
 //!
 //! Refusals are `google.rpc.Status` in the encoding of the request, as the OTLP specification asks;
 //! only a request whose encoding is unknown gets a problem document.
@@ -6,6 +6,7 @@
 mod body;
 mod convert;
 mod decode;
+mod grpc;
 mod signal;
 mod weigh;
 
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 use self::body::{BodyError, Inflow};
 use self::decode::DecodeError;
+pub(crate) use self::grpc::serve as serve_grpc;
 use self::signal::Signal;
 use crate::api::resource;
 use crate::{Limits, Problem, Store};

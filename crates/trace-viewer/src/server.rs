@@ -28,13 +28,18 @@ pub struct Options {
     /// Where to listen; port 0 takes a free one. Default `127.0.0.1:8090`: who can connect can
     /// read everything, so other machines cannot unless asked for.
     pub address: SocketAddr,
+    /// A further address for the same, such as the 4318 that OTLP/HTTP goes to by default. Default none.
+    pub http: Option<SocketAddr>,
+    /// Where to take OTLP/gRPC, such as 4317. Default nowhere.
+    pub grpc: Option<SocketAddr>,
     /// What to keep and take at most.
     pub limits: Limits,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8090)), limits: Limits::default() }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8090));
+        Self { address, http: None, grpc: None, limits: Limits::default() }
     }
 }
 
@@ -43,18 +48,32 @@ impl Default for Options {
 pub struct Viewer {
     listener: TcpListener,
     address: SocketAddr,
+    http: Option<TcpListener>,
+    grpc: Option<TcpListener>,
     store: Arc<Store>,
 }
 
 impl Viewer {
-    /// Takes the address. From here on connections wait instead of being refused.
+    /// Takes the addresses. From here on connections wait instead of being refused.
     ///
     /// # Errors
-    /// The address is taken or not of this machine.
+    /// An address is taken or not of this machine; the error names it.
     pub fn bind(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(options.address)?;
+        let listener = listen(options.address)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, store: Arc::new(Store::new(options.limits)) })
+        let http = options.http.map(listen).transpose()?;
+        let grpc = options.grpc.map(listen).transpose()?;
+        Ok(Self { listener, address, http, grpc, store: Arc::new(Store::new(options.limits)) })
+    }
+
+    /// The further address for OTLP/HTTP, where there is one.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Where it takes OTLP/gRPC, if it does.
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Where it listens, with the port that was taken.
@@ -80,11 +99,11 @@ impl Viewer {
     /// The listener fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let (stopping, stop_following) = watch::channel(false);
-        let (server, handle) = self.into_server(stop_following)?;
-        match select(pin!(stop), server).await {
-            Either::Left((_, server)) => {
+        let (handle, serving) = self.serve(stop_following)?;
+        match select(pin!(stop), pin!(serving)).await {
+            Either::Left((_, serving)) => {
                 stopping.send_replace(true);
-                join(handle.stop(true), server).await.1
+                join(handle.stop(true), serving).await.1
             }
             Either::Right((ended, _)) => ended,
         }
@@ -100,11 +119,11 @@ impl Viewer {
         let (stopping, stop_following) = watch::channel(false);
         let thread = thread::Builder::new().name("trace-viewer".to_owned()).spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                match self.into_server(stop_following) {
-                    Ok((server, handle)) => {
+                match self.serve(stop_following) {
+                    Ok((handle, serving)) => {
                         // The other side waits for this message, so it is there to take it.
                         let _ = started.send(Ok(handle));
-                        server.await
+                        serving.await
                     }
                     Err(error) => {
                         let _ = started.send(Err(error));
@@ -118,15 +137,15 @@ impl Viewer {
         Ok(Running { address, store, stopping, handle, thread: Some(thread) })
     }
 
-    /// `stopping` ends what would follow for ever.
-    fn into_server(
+    /// What serves, and what stops it together with `stopping`, which ends what would go on for ever.
+    fn serve(
         self,
         stopping: watch::Receiver<bool>,
-    ) -> io::Result<(actix_web::dev::Server, ServerHandle)> {
+    ) -> io::Result<(ServerHandle, impl Future<Output = io::Result<()>>)> {
         let store = web::Data::from(Arc::clone(&self.store));
-        let receiver = web::Data::new(Receiver::new(self.store));
-        let live = web::Data::new(Live::new(stopping));
-        let server = HttpServer::new(move || {
+        let receiver = web::Data::new(Receiver::new(Arc::clone(&self.store)));
+        let live = web::Data::new(Live::new(stopping.clone()));
+        let mut server = HttpServer::new(move || {
             App::new()
                 .app_data(store.clone())
                 .app_data(receiver.clone())
@@ -139,11 +158,35 @@ impl Viewer {
         .max_connections(CONNECTIONS)
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals()
-        .listen(self.listener)?
-        .run();
+        .listen(self.listener)?;
+        if let Some(listener) = self.http {
+            server = server.listen(listener)?;
+        }
+        let grpc = self.grpc.map(to_tokio).transpose()?;
+        let server = server.run();
         let handle = server.handle();
-        Ok((server, handle))
+        let serving = async move {
+            let Some(grpc) = grpc else { return server.await };
+            let mut stopping = stopping;
+            let grpc = otlp::serve_grpc(grpc, self.store, async move {
+                // Where the sender is gone, so is whoever could stop this.
+                let _ = stopping.wait_for(|stopping| *stopping).await;
+            });
+            let (http, grpc) = join(server, grpc).await;
+            http.and(grpc)
+        };
+        Ok((handle, serving))
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+fn to_tokio(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
 }
 
 /// Binds and serves until `stop` is done. [`Viewer::bind`] is the way to learn the port first.

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use crate::Limits;
 
 /// Exporters give up after 10 s by default, so nobody waits for an answer after that.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

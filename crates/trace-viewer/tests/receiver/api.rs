@@ -105,7 +105,7 @@ async fn a_stopped_viewer_gives_its_port_back() {
     let peer = Peer::start(Limits::default());
     let address = peer.viewer.address();
     peer.viewer.stop().unwrap();
-    let again = Viewer::bind(Options { address, limits: Limits::default() }).unwrap();
+    let again = Viewer::bind(Options { address, ..Options::default() }).unwrap();
     assert_eq!(again.address(), address);
 }
 

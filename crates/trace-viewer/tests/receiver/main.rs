@@ -1,8 +1,10 @@
 //! The viewer through its own socket: what senders get, what readers get, and what nobody gets it to do.
 
 mod api;
+mod grpc;
 mod limits;
 mod otlp;
+mod page;
 
 use std::io::Write;
 
@@ -29,7 +31,7 @@ struct Peer {
 
 impl Peer {
     fn start(limits: Limits) -> Self {
-        let options = Options { address: "127.0.0.1:0".parse().unwrap(), limits };
+        let options = Options { address: "127.0.0.1:0".parse().unwrap(), limits, ..Options::default() };
         let viewer = Viewer::bind(options).unwrap().start().unwrap();
         Self { viewer, client: client() }
     }
