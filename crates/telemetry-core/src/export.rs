@@ -13,6 +13,7 @@ mod logs;
 mod metrics;
 mod otlp;
 mod overflow;
+mod sdk_metrics;
 mod shutdown;
 mod spans;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use opentelemetry::metrics::Meter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{
@@ -35,6 +37,7 @@ use crate::propagation::Deferring;
 use crate::untraced::UnlessUntraced;
 use counter::Counter;
 use otlp::{Connection, Delivery, OtlpExporter, Transport};
+use sdk_metrics::{Component, CountedSampler, Started};
 
 pub use health::{Drops, ExportHealth, Failures, LastError, LimitsHealth, SignalHealth};
 pub(crate) use limits::cut;
@@ -61,6 +64,7 @@ pub(crate) struct Providers {
     /// Takes the exemplars that go with the metrics to a collector.
     pub(crate) exemplars: Exemplars,
     overflows: Overflows,
+    started: Started,
     pipelines: Arc<Pipelines>,
 }
 
@@ -77,9 +81,13 @@ impl Providers {
         resource: &Resource,
         extend: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder,
     ) -> Result<Self, ExportError> {
+        let started = Started::default();
         let mut tracer = SdkTracerProvider::builder()
             .with_resource(resource.clone())
-            .with_sampler(UnlessUntraced(Deferring(config.traces.sampler.clone())))
+            .with_sampler(CountedSampler {
+                sampler: UnlessUntraced(Deferring(config.traces.sampler.clone())),
+                started: started.clone(),
+            })
             .with_span_limits(config.traces.limits);
         // The console has no place for them.
         let has_place = |exporter: &Exporter| matches!(exporter, Exporter::Otlp | Exporter::Prometheus);
@@ -144,6 +152,7 @@ impl Providers {
             pull,
             exemplars,
             overflows,
+            started,
             pipelines: Arc::new(pipelines),
         })
     }
@@ -160,6 +169,21 @@ impl Providers {
                 log_lines_suppressed: self.pipelines.log_lines_suppressed.load(Ordering::Relaxed),
                 metrics_overflowing: self.overflows.names(),
             },
+        }
+    }
+
+    /// Makes the metrics in which the export tells of itself.
+    pub(crate) fn observe(&self, meter: &Meter) {
+        let counter = |signal| match signal {
+            Signal::Traces => self.pipelines.traces.as_ref(),
+            Signal::Metrics => self.pipelines.metrics.as_ref(),
+            Signal::Logs => self.pipelines.logs.as_ref(),
+        };
+        self.started.observe(meter, counter(Signal::Traces));
+        for component in &self.pipelines.components {
+            if let Some(counter) = counter(component.signal()) {
+                component.observe(meter, counter);
+            }
         }
     }
 
@@ -182,6 +206,7 @@ struct Pipelines {
     traces: Option<Arc<Counter>>,
     metrics: Option<Arc<Counter>>,
     logs: Option<Arc<Counter>>,
+    components: Vec<Arc<Component>>,
     connection: Option<Arc<Connection>>,
     log_attributes_dropped: Arc<AtomicU64>,
     log_lines_suppressed: Arc<AtomicU64>,
@@ -214,7 +239,9 @@ impl Pipelines {
             Signal::Logs => &mut self.logs,
         };
         *place = Some(counter.clone());
-        Ok((OtlpExporter::new(otlp, delivery, counter.clone()), counter))
+        let component = Arc::new(Component::new(signal, otlp));
+        self.components.push(component.clone());
+        Ok((OtlpExporter::new(otlp, delivery, counter.clone(), component), counter))
     }
 }
 

@@ -81,6 +81,7 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
     global::set_text_map_propagator(propagation.clone());
 
     let meter = providers.meter.meter(SCOPE);
+    providers.observe(&meter);
     let runtimes = config.metrics.runtime.then(|| runtime::observe(&meter));
     let telemetry = Telemetry::from_parts(Inner {
         tracer,

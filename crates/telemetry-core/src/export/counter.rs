@@ -4,6 +4,8 @@
 //! being exported. The counter also guards the queue: it lets in no more than fit, so the SDK's queue behind it
 //! never drops an item that was counted as waiting.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -24,10 +26,28 @@ pub(super) struct Counter {
     /// Dropped since the shutdown began.
     late: AtomicU64,
     waiting: AtomicUsize,
+    /// Left the queue for an export.
+    taken: AtomicU64,
     closed: AtomicBool,
     over: AtomicBool,
     done: Mutex<Done>,
     progress: Condvar,
+}
+
+/// How far items have come since the start of the process.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub(super) overflown: u64,
+    pub(super) late: u64,
+    /// In the queue now.
+    pub(super) waiting: u64,
+    /// Given to an export.
+    pub(super) taken: u64,
+    /// Of those, the ones whose export goes on.
+    pub(super) in_flight: u64,
+    pub(super) exported: u64,
+    /// Failed, by `error.type`.
+    pub(super) errors: BTreeMap<Cow<'static, str>, u64>,
 }
 
 /// What the log is told, once each time it happens.
@@ -50,6 +70,8 @@ struct Done {
     failures: Failures,
     /// Items whose export the shutdown ended.
     cut: u64,
+    /// Items of failed exports, by `error.type`: the status codes of two protocols, and a handful of words.
+    errors: BTreeMap<Cow<'static, str>, u64>,
     retried: u64,
     failing: bool,
     last_error: Option<LastError>,
@@ -69,6 +91,7 @@ impl Counter {
             overflown: AtomicU64::new(0),
             late: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             over: AtomicBool::new(false),
             done: Mutex::default(),
@@ -100,6 +123,7 @@ impl Counter {
     /// Items leave the queue for an export.
     pub(super) fn taken(&self, items: usize) {
         self.waiting.fetch_sub(items, Ordering::AcqRel);
+        self.taken.fetch_add(items as u64, Ordering::Relaxed);
     }
 
     /// An export of `items` is over. Tells the log what has changed by it.
@@ -114,6 +138,7 @@ impl Counter {
     fn settle(&self, items: u64, delivered: Delivered) -> [Option<Change>; 2] {
         let mut done = self.done();
         done.retried += delivered.retries;
+        let error_type = delivered.outcome.error_type();
         let (failed, error) = match delivered.outcome {
             Outcome::Accepted { warning } => (0, warning),
             Outcome::PartlyRejected { rejected, message } => {
@@ -135,6 +160,9 @@ impl Counter {
             }
         };
         done.exported += items - failed;
+        if let Some(error) = error_type {
+            *done.errors.entry(error).or_default() += failed;
+        }
         if let Some(message) = error {
             done.last_error = Some(LastError { message, time: SystemTime::now() });
         }
@@ -227,6 +255,31 @@ impl Counter {
             retried: done.retried,
             healthy: !done.failing && !done.overflowing,
             last_error: done.last_error.clone(),
+        }
+    }
+
+    /// How many items there were to export.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn queue_size(&self) -> Option<usize> {
+        self.queue_size
+    }
+
+    /// How far items have come.
+    pub(super) fn progress(&self) -> Progress {
+        let done = self.done();
+        let taken = self.taken.load(Ordering::Relaxed);
+        let settled = done.exported + done.failures.total() + done.cut;
+        Progress {
+            overflown: self.overflown.load(Ordering::Relaxed),
+            late: self.late.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed) as u64,
+            taken,
+            in_flight: taken.saturating_sub(settled),
+            exported: done.exported,
+            errors: done.errors.clone(),
         }
     }
 

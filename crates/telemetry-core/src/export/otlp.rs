@@ -19,6 +19,7 @@ use prost::Message;
 use serde::Serialize;
 
 use super::counter::Counter;
+use super::sdk_metrics::Component;
 use crate::config::{Compression, Otlp, Protocol};
 
 pub(super) use connection::Connection;
@@ -34,16 +35,23 @@ pub(super) struct OtlpExporter {
     compression: Compression,
     delivery: Delivery,
     counter: Arc<Counter>,
+    component: Arc<Component>,
     resource: ResourceAttributesWithSchema,
 }
 
 impl OtlpExporter {
-    pub(super) fn new(otlp: &Otlp, delivery: Delivery, counter: Arc<Counter>) -> Self {
+    pub(super) fn new(
+        otlp: &Otlp,
+        delivery: Delivery,
+        counter: Arc<Counter>,
+        component: Arc<Component>,
+    ) -> Self {
         Self {
             protocol: otlp.protocol,
             compression: otlp.compression,
             delivery,
             counter,
+            component,
             resource: ResourceAttributesWithSchema::default(),
         }
     }
@@ -79,6 +87,7 @@ impl OtlpExporter {
             Outcome::Failed(failure) => Err(OTelSdkError::InternalFailure(failure.message.clone())),
             Outcome::Accepted { .. } | Outcome::PartlyRejected { .. } => Ok(()),
         };
+        self.component.exported(&delivered);
         self.counter.settled(items, delivered);
         result
     }

@@ -4,6 +4,7 @@ mod collector;
 mod grpc;
 mod grpc_collector;
 mod refusals;
+mod sdk_metrics;
 mod tls;
 
 use std::time::Instant;

@@ -14,7 +14,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use super::{Output, attribute, local_time};
 
 /// Prints each series whose value is another than at the last export, so an idle service prints nothing. (What moves all the time,
-/// `process.*` and `tokio.*`, is left to the other exporters.)
+/// `process.*`, `tokio.*` and `otel.sdk.*`, is left to the other exporters.)
 ///
 /// `12:00:05.000 order-service http.server.request.duration{http.route=/api/orders} count=12 mean=0.013 max=0.1 s`
 #[derive(Debug)]
@@ -70,9 +70,10 @@ impl PushMetricExporter for Metrics {
     }
 }
 
-/// Whether a metric stays as it is while the service is idle; what the process and its runtimes use never does.
+/// Whether a metric stays as it is while the service is idle; what the process and its runtimes use never does, and what
+/// telemetry tells of itself moves with each export.
 fn can_rest(name: &str) -> bool {
-    !name.starts_with("process.") && !name.starts_with("tokio.")
+    !["otel.sdk.", "process.", "tokio."].iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// The name and the value of each series, as they are printed.

@@ -1,10 +1,13 @@
 //! How an export ended.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
+use opentelemetry::KeyValue;
+use opentelemetry_semantic_conventions::attribute;
 
 /// The end of an export, and what it took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,38 @@ pub(in crate::export) enum Outcome {
     PartlyRejected { rejected: u64, message: String },
     /// The collector has none, as far as one can know.
     Failed(Failure),
+}
+
+impl Outcome {
+    /// `error.type` of what was not accepted: the collector's status, else what kept the request from it.
+    pub(in crate::export) fn error_type(&self) -> Option<Cow<'static, str>> {
+        let failure = match self {
+            Self::Accepted { .. } => return None,
+            Self::PartlyRejected { .. } => return Some("rejected".into()),
+            Self::Failed(failure) => failure,
+        };
+        Some(match (failure.status, failure.reason) {
+            (Some(Status::Http(status)), _) => status.as_str().to_owned().into(),
+            (Some(Status::Grpc(code)), _) => code.name().into(),
+            (None, Reason::Rejected) => "rejected".into(),
+            (None, Reason::RetriesExhausted) => "throttled".into(),
+            (None, Reason::Timeout) => "timeout".into(),
+            (None, Reason::Unreachable) => "unreachable".into(),
+            (None, Reason::Encoding) => "encoding".into(),
+            (None, Reason::Shutdown) => "shutdown".into(),
+        })
+    }
+
+    /// The status of the last answer, where it was no success.
+    pub(in crate::export) fn status_attribute(&self) -> Option<KeyValue> {
+        let Self::Failed(Failure { status: Some(status), .. }) = self else { return None };
+        Some(match status {
+            Status::Http(status) => {
+                KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()))
+            }
+            Status::Grpc(code) => KeyValue::new(attribute::RPC_RESPONSE_STATUS_CODE, code.name()),
+        })
+    }
 }
 
 impl From<Failure> for Outcome {
