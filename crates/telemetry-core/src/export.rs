@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use opentelemetry::Key;
 use opentelemetry::metrics::Meter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -105,18 +106,20 @@ impl Providers {
             tracer = tracer.with_sampler(Sampler::AlwaysOff);
         } else {
             tracer = extend(tracer);
-            for exporter in &config.traces.exporters {
-                tracer = match exporter {
-                    Exporter::Console => tracer.with_simple_exporter(limits::LimitedSpans::new(
-                        console::Spans::to_stdout(),
-                        config.traces.attribute_value_length,
-                    )),
-                    Exporter::Otlp => {
-                        tracer.with_span_processor(spans::processor(&config.traces, &mut pipelines)?)
-                    }
-                    // `Config::read` refuses it here: Prometheus has no spans.
-                    Exporter::Prometheus => tracer,
-                };
+            // The console comes last, so that no shutdown waits for it before the collector has everything.
+            if config.traces.exporters.contains(&Exporter::Otlp) {
+                tracer = tracer.with_span_processor(spans::processor(&config.traces, &mut pipelines)?);
+            }
+            if config.traces.exporters.contains(&Exporter::Console) {
+                let service = resource.get(&Key::from_static_str("service.name"));
+                let (spans, counter) = console::ConsoleSpans::start(
+                    console::Output::stdout(),
+                    service.map(|name| name.to_string()).unwrap_or_default(),
+                    config.traces.attribute_value_length,
+                )
+                .map_err(ExportError::Thread)?;
+                tracer = tracer.with_span_processor(spans);
+                pipelines.console = Some(counter);
             }
             for exporter in &config.metrics.exporters {
                 meter = match exporter {
@@ -166,6 +169,11 @@ impl Providers {
             logs: health(&self.pipelines.logs),
             limits: LimitsHealth {
                 log_attributes_dropped: self.pipelines.log_attributes_dropped.load(Ordering::Relaxed),
+                console_spans_dropped: self
+                    .pipelines
+                    .console
+                    .as_ref()
+                    .map_or(0, |counter| counter.health().dropped),
                 log_lines_suppressed: self.pipelines.log_lines_suppressed.load(Ordering::Relaxed),
                 metrics_overflowing: self.overflows.names(),
             },
@@ -206,6 +214,8 @@ struct Pipelines {
     traces: Option<Arc<Counter>>,
     metrics: Option<Arc<Counter>>,
     logs: Option<Arc<Counter>>,
+    /// Spans on their way to standard output.
+    console: Option<Arc<Counter>>,
     components: Vec<Arc<Component>>,
     connection: Option<Arc<Connection>>,
     log_attributes_dropped: Arc<AtomicU64>,

@@ -3,7 +3,9 @@
 mod metrics;
 #[cfg(test)]
 mod page;
+mod queue;
 mod spans;
+mod tree;
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -13,13 +15,13 @@ use chrono::{DateTime, Local};
 use opentelemetry::KeyValue;
 
 pub(super) use metrics::Metrics;
-pub(super) use spans::Spans;
+pub(super) use queue::ConsoleSpans;
 
 /// Where lines go. A reader that went away (a closed pipe) costs the lines and nothing else.
-struct Output(Mutex<Box<dyn Write + Send>>);
+pub(super) struct Output(Mutex<Box<dyn Write + Send>>);
 
 impl Output {
-    fn stdout() -> Self {
+    pub(super) fn stdout() -> Self {
         Self::to(std::io::stdout())
     }
 
@@ -53,5 +55,27 @@ fn attribute(attribute: &KeyValue) -> String {
     match value.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}={}…", attribute.key, &value[..end]),
         None => format!("{}={value}", attribute.key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind::BrokenPipe;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_costs_only_the_lines() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Err(BrokenPipe.into())
+            }
+        }
+        Output::to(Closed).print("a line\n");
     }
 }

@@ -30,6 +30,8 @@ pub struct LimitsHealth {
     /// Attributes of log records beyond `OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT`. (Those of spans are told by each
     /// span, in `dropped_attributes_count`.)
     pub log_attributes_dropped: u64,
+    /// Spans that were not printed since the console was too slow for them.
+    pub console_spans_dropped: u64,
     /// Log lines beyond `LOG_RATE_LIMIT`.
     pub log_lines_suppressed: u64,
     /// Metrics with more series than `METRICS_CARDINALITY_LIMIT`, by name.

@@ -2,50 +2,19 @@
 
 use std::fmt::Write as _;
 
+use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanKind, Status};
-use opentelemetry::{Key, KeyValue};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use opentelemetry_sdk::trace::SpanData;
 
-use super::{Output, attribute, local_time};
+use super::{attribute, local_time};
 
-/// Prints each span when it ends:
+/// A span as a line:
 ///
 /// `12:00:01.500 order-service SERVER GET /api/orders/{id} 12.3 ms ERROR "out of stock" trace=4bf92f35 span=00f067aa http.response.status_code=500`
 ///
-/// Ids are cut to their first eight digits, which is enough to find the lines of one trace.
-#[derive(Debug)]
-pub(in crate::export) struct Spans {
-    output: Output,
-    service: String,
-}
-
-impl Spans {
-    pub(in crate::export) fn to_stdout() -> Self {
-        Self { output: Output::stdout(), service: String::new() }
-    }
-
-    #[cfg(test)]
-    fn to(page: &super::page::Page) -> Self {
-        Self { output: Output::to(page.clone()), service: "order-service".to_owned() }
-    }
-}
-
-impl SpanExporter for Spans {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let lines: String = batch.iter().map(|span| line(&self.service, span)).collect();
-        self.output.print(&lines);
-        Ok(())
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        let name = resource.get(&Key::from_static_str("service.name"));
-        self.service = name.map(|name| name.to_string()).unwrap_or_default();
-    }
-}
-
-fn line(service: &str, span: &SpanData) -> String {
+/// `depth` is how far it is below the first of its tree. Ids are cut to their first eight digits, which is enough to
+/// find the lines of one trace.
+pub(super) fn line(service: &str, depth: usize, span: &SpanData) -> String {
     let kind = match span.span_kind {
         SpanKind::Client => "CLIENT",
         SpanKind::Server => "SERVER",
@@ -54,9 +23,11 @@ fn line(service: &str, span: &SpanData) -> String {
         SpanKind::Internal => "INTERNAL",
     };
     let duration = span.end_time.duration_since(span.start_time).unwrap_or_default();
+    let indent = 2 * depth;
     let mut line = format!(
-        "{} {service} {kind} {} {:.1} ms",
+        "{} {service}{:indent$} {kind} {} {:.1} ms",
         local_time(span.end_time),
+        "",
         span.name,
         duration.as_secs_f64() * 1000.0
     );
@@ -116,7 +87,6 @@ mod tests {
     use opentelemetry::trace::{Event, SpanContext, SpanId, TraceFlags, TraceId, TraceState};
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
 
-    use super::super::page::Page;
     use super::*;
 
     fn span(kind: SpanKind, name: &'static str, attributes: Vec<KeyValue>, status: Status) -> SpanData {
@@ -146,11 +116,7 @@ mod tests {
 
     /// The line without its time.
     fn printed(span: SpanData) -> String {
-        let page = Page::default();
-        futures_util::FutureExt::now_or_never(Spans::to(&page).export(vec![span]))
-            .expect("printing does not wait")
-            .expect("printing does not fail");
-        let text = page.text();
+        let text = line("order-service", 0, &span);
         let (time, line) = text.split_once(' ').expect("a time and a line");
         assert_eq!(time.len(), "12:00:01.500".len(), "{time}");
         line.to_owned()
@@ -203,23 +169,5 @@ mod tests {
         assert_eq!(line.lines().count(), 1);
         assert!(line.contains(" db.query.text=SELECT * FROM orders WHERE xxx"), "{line}");
         assert!(line.ends_with("x…\n"), "{line}");
-    }
-
-    #[test]
-    fn a_reader_that_went_away_costs_only_the_lines() {
-        struct Closed;
-        impl std::io::Write for Closed {
-            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-                Err(std::io::ErrorKind::BrokenPipe.into())
-            }
-
-            fn flush(&mut self) -> std::io::Result<()> {
-                Err(std::io::ErrorKind::BrokenPipe.into())
-            }
-        }
-        let spans = Spans { output: Output::to(Closed), service: String::new() };
-        let span = span(SpanKind::Internal, "work", Vec::new(), Status::Unset);
-        let result = futures_util::FutureExt::now_or_never(spans.export(vec![span]));
-        assert!(matches!(result, Some(Ok(()))));
     }
 }
