@@ -44,7 +44,10 @@ const SECRETS: [&str; 9] = [EMAIL, NAME, PASSWORD, CARD, BEARER, COOKIE, API_KEY
 
 /// Sent where it may be recorded, and found in [`PUBLIC_FIELDS`] only.
 const PUBLIC: &str = "canary-public-7d21";
-const PUBLIC_FIELDS: [&str; 4] = ["url.path", "url.query", "user_agent.original", "trace_state"];
+const PUBLIC_FIELDS: [&str; 5] = ["url.path", "url.query", "user_agent.original", "trace_state", "body"];
+
+/// In a record's body only in this sentence of actix-web's, which it says at debug where it cannot read a request.
+const UNREADABLE: &str = "extractor deserialization. Request path: ";
 
 const SERVICES: [Part; 4] = [Part::Order, Part::Payment, Part::Inventory, Part::User];
 
@@ -101,6 +104,9 @@ async fn no_secret_sent_to_any_endpoint_stands_in_any_signal(backend: Backend) {
         ("INVENTORY_URL", inventory.url()),
         ("VIEWER_MAX_TRACES_MIB", "64"),
         ("VIEWER_MAX_METRICS_MIB", "16"),
+        // What libraries tell at this level leaks no more.
+        ("RUST_LOG", "debug"),
+        ("LOG_RATE_LIMIT", "0"),
     ];
     let test = TestSystem::start_with(backend, GATEWAY_TIMEOUT, &variables).await;
     inventory.lead_to(&test.system.url(Part::Inventory));
@@ -457,8 +463,22 @@ impl Signals {
         // Where this fails, the limit has become narrower: tell so above.
         assert!(seen.contains("url.path") && seen.contains("url.query"), "{seen:?}");
         for (place, text) in &self.others {
-            assert!(!canary.is_in(text), "{PUBLIC} stands in {place}: {}", around(text, &canary));
+            let text = without_unreadable(text);
+            assert!(!canary.is_in(&text), "{PUBLIC} stands in {place}: {}", around(&text, &canary));
         }
+    }
+}
+
+/// The text, lines or a JSON document with records, without those that tell of a request that could not be read.
+fn without_unreadable(text: &str) -> String {
+    match serde_json::from_str::<Value>(text) {
+        Ok(mut document) => {
+            if let Some(records) = document.get_mut("records").and_then(Value::as_array_mut) {
+                records.retain(|record| !record["body"].to_string().contains(UNREADABLE));
+            }
+            document.to_string()
+        }
+        Err(_) => text.lines().filter(|line| !line.contains(UNREADABLE)).collect::<Vec<_>>().join("\n"),
     }
 }
 
