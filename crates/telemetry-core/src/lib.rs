@@ -106,6 +106,7 @@ mod exemplars;
 mod hooks;
 mod init;
 mod log_format;
+mod panics;
 mod paths;
 mod redact;
 mod resource;

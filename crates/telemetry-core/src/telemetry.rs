@@ -49,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) excluded_paths: PathPatterns,
     pub(crate) http: Http,
     pub(crate) hosts: Hosts,
+    pub(crate) statements: Arc<db::Statements>,
     pub(crate) exports: Option<Providers>,
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
@@ -323,6 +324,11 @@ impl Telemetry {
         &self.inner.hosts
     }
 
+    /// The statements that have metric series of their own.
+    pub(crate) fn statements(&self) -> &Arc<db::Statements> {
+        &self.inner.statements
+    }
+
     pub(crate) fn is_excluded(&self, path: &str) -> bool {
         self.inner.excluded_paths.matches(path)
     }
@@ -344,7 +350,7 @@ impl BackgroundTask {
         let span = self.context.span();
         if let Err(panic) = outcome {
             let message = panic_message(&*panic);
-            span.add_event("exception", Exception::from_text(PANIC, message).attributes());
+            span.add_event("exception", Exception::of_panic(message).attributes());
             self.failed(PANIC, "the task panicked");
             db::tell(&self.context);
             span.end();

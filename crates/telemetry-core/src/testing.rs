@@ -154,6 +154,7 @@ impl TestTelemetry {
             exemplars: Exemplars::new(ExemplarFilter::TraceBased),
             http,
             hosts: Hosts::default(),
+            statements: Arc::default(),
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,
