@@ -123,7 +123,7 @@ async fn nobody_who_chooses_the_peers_can_make_metric_series() {
     // The peers are real: all of 127.0.0.0/8 is this machine, and one port of it answers.
     let peer = TestServer::at(Ipv4Addr::UNSPECIFIED, TestTelemetry::new().server(), |config| {
         config.default_service(web::to(async |request: HttpRequest| {
-            let is_refused = request.path().len() % 2 == 0;
+            let is_refused = request.path().len().is_multiple_of(2);
             HttpResponse::build(if is_refused { StatusCode::NOT_FOUND } else { StatusCode::OK }).finish()
         }));
     });
@@ -135,7 +135,7 @@ async fn nobody_who_chooses_the_peers_can_make_metric_series() {
             let method = chance.one_of(["GET".to_owned(), "POST".to_owned(), word]);
             let host =
                 format!("127.{}.{}.{}", chance.next() % 200, chance.next() % 200, 1 + chance.next() % 200);
-            let port = if chance.next() % 4 == 0 { 1 } else { peer.address.port() };
+            let port = if chance.next().is_multiple_of(4) { 1 } else { peer.address.port() };
             let (path, query) = (chance.word(), chance.word());
             let url = format!(
                 "http://{host}:{port}/{path}{}?{query}={path}",
