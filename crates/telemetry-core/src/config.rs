@@ -209,7 +209,9 @@ fn refuse_what_is_not_honoured(env: &mut Env) {
         if let Some(instead) = variable.refused
             && let Some(text) = env.text(variable.name)
         {
-            env.reject(variable.name, &text, instead);
+            // Credentials of an address must not be shown.
+            let shown = if text.contains(['@', '?']) { "" } else { &text };
+            env.reject(variable.name, shown, instead);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ use crate::propagation::Propagation;
 use crate::runtime::Runtimes;
 use crate::subscriber::{LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
-use crate::{Config, log_format, prometheus, resource, runtime, subscriber};
+use crate::{Config, log_format, panics, prometheus, resource, runtime, subscriber};
 
 /// How long dropping the guard may take, where [`TelemetryGuard::shutdown`] was not called.
 const DROP_DEADLINE: Duration = Duration::from_secs(3);
@@ -74,6 +75,7 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
     let log_rate = RateLimit::new(config.logs.rate_limit, providers.suppressed_lines());
     install_subscriber(config, &providers, &tracer, log_rate.clone())?;
 
+    panics::note_places();
     global::set_meter_provider(providers.meter.clone());
     global::set_tracer_provider(providers.tracer.clone());
     let propagation =
@@ -92,6 +94,8 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         http: config.http.clone(),
         #[cfg(feature = "reqwest")]
         hosts: crate::client::Hosts::default(),
+        #[cfg(feature = "diesel")]
+        statements: Arc::default(),
         metrics: providers.pull.clone(),
         exemplars: providers.exemplars.clone(),
         exports: Some(providers.clone()),

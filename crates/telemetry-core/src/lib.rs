@@ -138,6 +138,7 @@ mod exemplars;
 mod hooks;
 mod init;
 mod log_format;
+mod panics;
 mod paths;
 mod redact;
 mod reqwest_error;

@@ -172,11 +172,14 @@ pub(crate) fn own_text(error: &(dyn Error + 'static)) -> String {
     if let Some(error) = error.downcast_ref() {
         return crate::db::failure_text(error);
     }
-    error.to_string()
+    crate::redact::text(&error.to_string()).into_owned()
 }
 
 /// An error's text may be as long as what it complains about.
 const MAX_TEXT_LENGTH: usize = 4096;
+
+/// A backtrace is as long as its calls are deep; the innermost are told first.
+const MAX_BACKTRACE_LENGTH: usize = 16 * 1024;
 
 pub(crate) fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_TEXT_LENGTH));
@@ -210,6 +213,21 @@ impl Exception {
 
     pub(crate) fn new(kind: impl Into<Cow<'static, str>>, error: &(dyn Error + 'static)) -> Self {
         Self { kind: kind.into(), message: cut(own_text(error)), chain: cut(chain(error, "\ncaused by: ")) }
+    }
+
+    /// Of work that has just panicked on this thread.
+    pub(crate) fn of_panic(message: impl Into<String>) -> Self {
+        let mut exception = Self::from_text(PANIC, message);
+        if let Some(place) = crate::panics::take_place() {
+            exception.add_to_stacktrace(&place);
+        }
+        exception
+    }
+
+    /// Puts a backtrace below the chain of causes.
+    pub(crate) fn add_to_stacktrace(&mut self, backtrace: &str) {
+        self.chain.push('\n');
+        self.chain.push_str(&backtrace[..backtrace.floor_char_boundary(MAX_BACKTRACE_LENGTH)]);
     }
 
     pub(crate) fn from_text(kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {

@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) http: Http,
     #[cfg(feature = "reqwest")]
     pub(crate) hosts: crate::client::Hosts,
+    #[cfg(feature = "diesel")]
+    pub(crate) statements: Arc<db::Statements>,
     pub(crate) exports: Option<Providers>,
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
@@ -299,6 +301,11 @@ impl Telemetry {
         &self.inner.hosts
     }
 
+    /// The statements that have metric series of their own.
+    pub(crate) fn statements(&self) -> &Arc<db::Statements> {
+        &self.inner.statements
+    }
+
     pub(crate) fn is_excluded(&self, path: &str) -> bool {
         self.inner.excluded_paths.matches(path)
     }
@@ -320,7 +327,7 @@ impl BackgroundTask {
         let span = self.context.span();
         if let Err(panic) = outcome {
             let message = panic_message(&*panic);
-            span.add_event("exception", Exception::from_text(PANIC, message).attributes());
+            span.add_event("exception", Exception::of_panic(message).attributes());
             self.failed(PANIC, "the task panicked");
             db::tell(&self.context);
             span.end();

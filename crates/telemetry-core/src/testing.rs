@@ -154,6 +154,8 @@ impl TestTelemetry {
             http,
             #[cfg(feature = "reqwest")]
             hosts: crate::client::Hosts::default(),
+            #[cfg(feature = "diesel")]
+            statements: Arc::default(),
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,

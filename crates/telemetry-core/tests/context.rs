@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use diesel::prelude::*;
+use diesel::r2d2::ConnectionManager;
+use diesel::sql_types::Text;
 use futures_util::{StreamExt, stream};
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{SpanId, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, Value};
 use telemetry_core::config::Propagator;
+use telemetry_core::db::{Database, PoolOptions};
 use telemetry_core::propagation::Propagation;
+use telemetry_core::server::websocket::MessageKind;
 use telemetry_core::testing::TestTelemetry;
 use telemetry_core::{context, opentelemetry, span};
 use tracing::Instrument;
@@ -150,4 +155,100 @@ async fn what_a_service_says_of_a_tenant_is_not_crowded_out_and_metadata_stays()
     });
     let _current = cx.attach();
     assert_eq!(inside.await, (Some("t-1".to_owned()), 64, 63));
+}
+
+/// The trace that is current where this runs.
+fn trace() -> Option<String> {
+    here().map(|(trace_id, _)| trace_id)
+}
+
+#[tokio::test]
+async fn the_trace_survives_an_await() {
+    let telemetry = TestTelemetry::new();
+    let (found, wanted) = in_trace(&telemetry, async || {
+        let before = here();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(here(), before);
+        here()
+    })
+    .await;
+    assert_eq!(found, wanted);
+    assert_eq!(here(), None, "and nothing of it stays behind");
+}
+
+#[tokio::test]
+async fn the_trace_survives_a_spawn() {
+    let telemetry = TestTelemetry::new();
+    let (found, wanted) =
+        in_trace(&telemetry, async || context::spawn(async { here() }).await.unwrap()).await;
+    assert_eq!(found, wanted);
+}
+
+#[tokio::test]
+async fn the_trace_survives_a_blocking_thread() {
+    let telemetry = TestTelemetry::new();
+    let (found, wanted) = in_trace(&telemetry, async || context::blocking(here).await).await;
+    assert_eq!(found, wanted);
+}
+
+#[tokio::test]
+async fn the_trace_survives_in_a_stream() {
+    let telemetry = TestTelemetry::new();
+    let (stream, wanted) = in_trace(&telemetry, async || {
+        context::stream_in_current(stream::iter(0..2).then(async |_| here())).boxed()
+    })
+    .await;
+    // Whoever reads it later is in no trace.
+    assert_eq!(stream.collect::<Vec<_>>().await, [wanted.clone(), wanted]);
+}
+
+#[actix_web::test]
+async fn a_websockets_message_knows_the_connection_by_a_link_and_its_tenant_by_baggage() {
+    let telemetry = TestTelemetry::new();
+    let request = actix_web::test::TestRequest::get().to_http_request();
+    let mut upgrade = actix_web::HttpResponse::SwitchingProtocols().finish();
+    let (socket, wanted) =
+        in_trace(&telemetry, async || telemetry.websockets().observe(&request, &mut upgrade)).await;
+    let found = socket.received(MessageKind::Text, 4, async { here() }).await;
+    let ((own, tenant), (connection, wanted_tenant)) = (found.unwrap(), wanted.unwrap());
+    assert_eq!(tenant, wanted_tenant);
+    assert_ne!(own, connection);
+    let spans = telemetry.spans();
+    let message = spans.iter().find(|span| span.span_context.trace_id().to_string() == own).unwrap();
+    assert_eq!(message.links[0].span_context.trace_id().to_string(), connection);
+}
+
+#[tokio::test]
+async fn the_trace_survives_in_a_row_of_the_database() {
+    let telemetry = TestTelemetry::new();
+    let url = "sqlite://:memory:";
+    let options = PoolOptions { max_size: 1, ..PoolOptions::default() };
+    let manager = ConnectionManager::<SqliteConnection>::new(url);
+    let pool = telemetry.pool(manager, Database::from_url(url).unwrap(), options).unwrap();
+    let (asked, _) = in_trace(&telemetry, async || {
+        let traceparent = span::traceparent().unwrap();
+        let store = move |connection: &mut SqliteConnection| {
+            diesel::sql_query("CREATE TABLE orders (traceparent TEXT)").execute(connection).unwrap();
+            let insert = diesel::sql_query("INSERT INTO orders VALUES (?)").bind::<Text, _>(traceparent);
+            insert.execute(connection).unwrap();
+        };
+        pool.run(store).await.unwrap();
+        trace().unwrap()
+    })
+    .await;
+
+    #[derive(diesel::QueryableByName)]
+    struct Order {
+        #[diesel(sql_type = Text)]
+        traceparent: String,
+    }
+    let find = |connection: &mut SqliteConnection| {
+        diesel::sql_query("SELECT traceparent FROM orders").get_result::<Order>(connection).unwrap()
+    };
+    let order = pool.run(find).await.unwrap();
+    telemetry.background_linked("finish_order", &order.traceparent, async {});
+    assert!(telemetry.background_done(Duration::from_secs(9)).await);
+    let spans = telemetry.spans();
+    let finish = spans.iter().find(|span| span.name == "finish_order").unwrap();
+    assert_eq!(finish.links[0].span_context.trace_id().to_string(), asked);
 }

@@ -14,6 +14,7 @@ use super::metrics::OperationMetrics;
 use super::notes::{Finished, Notes};
 use super::query::{Queries, Query};
 use super::repetition;
+use super::series::Statements;
 use super::transaction::{Control, Transactions};
 use crate::Telemetry;
 use crate::untraced::is_current_untraced;
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) metrics: OperationMetrics,
     pub(super) system: System,
     attributes: Arc<[KeyValue]>,
+    statements: Arc<Statements>,
 }
 
 impl Shared {
@@ -40,6 +42,7 @@ impl Shared {
             metrics: OperationMetrics::new(telemetry),
             system: database.system(),
             attributes: database.attributes().into(),
+            statements: telemetry.statements().clone(),
         }
     }
 }
@@ -74,7 +77,7 @@ impl ConnectionTelemetry {
         connection.set_instrumentation(Self {
             shared: shared.clone(),
             notes: Arc::new(Notes::new(shared.clone())),
-            queries: Queries::new(shared.system, shared.attributes.clone()),
+            queries: Queries::new(shared.system, shared.attributes.clone(), shared.statements.clone()),
             running: Vec::new(),
             transactions: Transactions::default(),
             control: None,

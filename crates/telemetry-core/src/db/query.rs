@@ -12,6 +12,7 @@ use opentelemetry_semantic_conventions::attribute::{
 };
 
 use super::database::System;
+use super::series::Statements;
 use super::sql::Statement;
 
 /// Statements remembered per connection. A service has some dozens; generated ones (`IN` lists of
@@ -20,6 +21,9 @@ const REMEMBERED: usize = 128;
 
 /// Longer statements are bulk inserts, seldom the same twice, and not worth the memory.
 const REMEMBERED_LENGTH: usize = 4096;
+
+/// `db.query.summary` of metrics of the statements that are too many to have a series each.
+const OTHER_STATEMENT: &str = "_OTHER";
 
 /// More than this of a statement is not read: the text that is kept of it is shorter still.
 const READ_LIMIT: usize = 64 * 1024;
@@ -42,14 +46,15 @@ pub(super) struct Query {
 pub(super) struct Queries {
     system: System,
     common: Arc<[KeyValue]>,
+    told: Arc<Statements>,
     known: HashMap<Box<str>, Arc<Query>>,
     raw: String,
 }
 
 impl Queries {
-    /// `common` are the database's own attributes.
-    pub(super) fn new(system: System, common: Arc<[KeyValue]>) -> Self {
-        Self { system, common, known: HashMap::new(), raw: String::new() }
+    /// `common` are the database's own attributes; `told` are the statements with metric series of their own.
+    pub(super) fn new(system: System, common: Arc<[KeyValue]>, told: Arc<Statements>) -> Self {
+        Self { system, common, told, known: HashMap::new(), raw: String::new() }
     }
 
     /// What is known of this query; taken apart when it is first seen.
@@ -61,7 +66,7 @@ impl Queries {
         if let Some(known) = self.known.get(self.raw.as_str()) {
             return known.clone();
         }
-        let query = Arc::new(Query::new(&self.raw, self.system, &self.common));
+        let query = Arc::new(Query::new(&self.raw, self.system, &self.common, &self.told));
         if self.raw.len() <= REMEMBERED_LENGTH {
             if self.known.len() == REMEMBERED {
                 self.known.clear();
@@ -75,21 +80,28 @@ impl Queries {
 }
 
 impl Query {
-    fn new(raw: &str, system: System, common: &[KeyValue]) -> Self {
+    fn new(raw: &str, system: System, common: &[KeyValue], told: &Statements) -> Self {
         let Statement { text, summary, operation, collection, procedure } = Statement::parse(raw, system);
         let has_comment = raw.contains("--") || raw.contains("/*") || raw.contains('#');
         let mut hasher = DefaultHasher::new();
         (&summary, &text).hash(&mut hasher);
-        let mut metric_attributes = common.to_vec();
+        let mut series_hasher = DefaultHasher::new();
+        (&summary, &operation, &collection, &procedure).hash(&mut series_hasher);
+        let has_series = told.are_told(series_hasher.finish());
+        let mut span_attributes = common.to_vec();
         let mut add = |key: &'static str, value: Option<String>| {
             // Shared, so that a span takes a pointer and not a copy.
-            metric_attributes.extend(value.map(|value| KeyValue::new(key, Arc::<str>::from(value))));
+            span_attributes.extend(value.map(|value| KeyValue::new(key, Arc::<str>::from(value))));
         };
         add(DB_OPERATION_NAME, operation);
         add(DB_COLLECTION_NAME, collection);
         add(DB_STORED_PROCEDURE_NAME, procedure);
         add(DB_QUERY_SUMMARY, Some(summary.clone()).filter(|summary| !summary.is_empty()));
-        let mut span_attributes = metric_attributes.clone();
+        let metric_attributes = if has_series {
+            span_attributes.clone()
+        } else {
+            common.iter().cloned().chain([KeyValue::new(DB_QUERY_SUMMARY, OTHER_STATEMENT)]).collect()
+        };
         if !text.is_empty() {
             span_attributes.push(KeyValue::new(DB_QUERY_TEXT, Arc::<str>::from(text)));
         }

@@ -117,7 +117,7 @@ impl Repetitions {
 
 impl Query {
     fn summary(&self) -> Value {
-        let summary = self.metric_attributes.iter().find(|pair| pair.key.as_str() == DB_QUERY_SUMMARY);
+        let summary = self.span_attributes.iter().find(|pair| pair.key.as_str() == DB_QUERY_SUMMARY);
         summary.map_or_else(|| self.name.clone().into(), |pair| pair.value.clone())
     }
 }

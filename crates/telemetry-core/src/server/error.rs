@@ -1,11 +1,15 @@
 //! What an answer says of its failure, and the answer of a middleware that gave up.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
+use crate::redact;
 use crate::span::{Cause, Exception};
 
 /// What went wrong, for the span and the metrics of the request. Put it into the response's
@@ -40,6 +44,50 @@ impl ErrorType {
     pub fn caused_by(self, error: &(impl Cause + ?Sized)) -> Self {
         Self { exception: Some(Exception::of(error, self.code)), ..self }
     }
+
+    /// Adds where the error came from, as `anyhow` and others note it: below the causes in `exception.stacktrace`, up to
+    /// 16 KiB. One that was not captured (`RUST_BACKTRACE` is unset) adds nothing, nor does one without
+    /// [`caused_by`](Self::caused_by) before it.
+    ///
+    /// ```
+    /// use std::backtrace::Backtrace;
+    ///
+    /// use telemetry_core::server::ErrorType;
+    ///
+    /// let error = std::io::Error::other("disk full");
+    /// let error_type = ErrorType::new("storage").caused_by(&error).with_backtrace(&Backtrace::capture());
+    /// ```
+    #[must_use]
+    pub fn with_backtrace(mut self, backtrace: &Backtrace) -> Self {
+        if let Some(exception) = &mut self.exception
+            && backtrace.status() == BacktraceStatus::Captured
+        {
+            exception.add_to_stacktrace(&backtrace.to_string());
+        }
+        self
+    }
+}
+
+/// What is told of an error that a handler answered with, where its answer has no [`ErrorType`].
+///
+/// actix tells no causes of its errors, but for a boxed one and an I/O error. What quotes requests and values when it is
+/// shown, and was only given a status code, is told by its kind.
+pub(super) fn exception(code: Cow<'static, str>, error: &actix_web::Error) -> Exception {
+    if let Some(boxed) = error.as_error::<Box<dyn std::error::Error>>() {
+        return Exception::new(code, &**boxed);
+    }
+    if let Some(io) = error.as_error::<std::io::Error>() {
+        return Exception::of(io, "io");
+    }
+    let is_request = error.as_error::<InternalError<reqwest::Error>>().is_some()
+        || error.as_error::<InternalError<reqwest_middleware::Error>>().is_some();
+    if is_request {
+        return Exception::from_text(code, "a request to a peer failed");
+    }
+    if error.as_error::<InternalError<diesel::result::Error>>().is_some() {
+        return Exception::from_text(code, "a query failed");
+    }
+    Exception::from_text(code, redact::text(&error.to_string()))
 }
 
 /// The error of a middleware with the answer that was made of it: actix makes one where it has an error, and

@@ -15,7 +15,7 @@ use opentelemetry_semantic_conventions::attribute;
 
 use super::span::Facts;
 use super::websocket::Connection;
-use super::{ErrorType, Shared, old};
+use super::{ErrorType, Shared, error, old};
 use crate::db;
 use crate::names::http_span_name;
 use crate::span::{Exception, PANIC};
@@ -115,7 +115,7 @@ impl Exchange {
         };
         let exception = match (error_type.and_then(|error_type| error_type.exception.clone()), error) {
             (Some(exception), _) => Some(exception),
-            (None, Some(error)) => Some(Exception::from_text(code.clone(), error.to_string())),
+            (None, Some(error)) => Some(error::exception(code.clone(), error)),
             (None, None) => None,
         };
         if let Some(exception) = exception {
@@ -164,7 +164,7 @@ impl Exchange {
     }
 
     pub(super) fn panicked(&mut self, message: Cow<'static, str>) {
-        self.context.span().add_event("exception", Exception::from_text(PANIC, message).attributes());
+        self.context.span().add_event("exception", Exception::of_panic(message).attributes());
         self.error(Cow::Borrowed(PANIC), "the handler panicked");
         self.completed = true;
     }

@@ -223,3 +223,59 @@ async fn a_middleware_that_refuses_is_told_as_such() {
     assert_eq!(tree.status, Status::error("Request refused by a middleware"));
     assert_eq!(tree.events[0].1["exception.type"], Value::from("middleware"));
 }
+
+#[tokio::test]
+async fn a_refusal_is_an_error_of_the_try_and_no_exception() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(TestTelemetry::new().clone(), routes);
+    let response = telemetry.client().get(server.url("/nowhere")).send().await.unwrap();
+    assert_eq!(response.status(), 404);
+    assert_eq!(
+        client_trees(&telemetry),
+        [request_span("GET", server.url("/nowhere"))
+            .status(Status::error("HTTP 404"))
+            .attribute("network.peer.address", "127.0.0.1")
+            .attribute("network.protocol.version", "1.1")
+            .attribute("http.response.status_code", 404)
+            .attribute("error.type", "404")]
+    );
+}
+
+#[tokio::test]
+async fn ports_and_status_codes_are_numbers() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), routes);
+    telemetry.client().get(server.url("/orders/7")).send().await.unwrap();
+    support::eventually("both spans", || telemetry.spans().len() == 2).await;
+    let port = Value::from(i64::from(server.address.port()));
+    for span in telemetry.spans() {
+        let value = |name: &str| {
+            let found = span.attributes.iter().find(|attribute| attribute.key.as_str() == name);
+            found
+                .map(|attribute| attribute.value.clone())
+                .unwrap_or_else(|| panic!("{name} of {}", span.name))
+        };
+        assert_eq!(value("server.port"), port);
+        assert_eq!(value("http.response.status_code"), Value::from(200));
+        assert!(matches!(value("network.peer.port"), Value::I64(1..=65_535)));
+    }
+    let [duration] = crate::harness::series(&telemetry, "http.client.request.duration").try_into().unwrap();
+    assert_eq!(duration.attributes["server.port"], port);
+}
+
+#[tokio::test]
+async fn redirects_without_end_and_addresses_that_are_none_are_told_apart() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(TestTelemetry::new().clone(), |config| {
+        let again = async || actix_web::HttpResponse::Found().insert_header(("location", "/again")).finish();
+        config.route("/again", actix_web::web::get().to(again));
+    });
+    telemetry.client().get(server.url("/again")).send().await.unwrap_err();
+    let request = telemetry.client().get(server.url("/orders/7")).header("x-tag", "a\nb").send();
+    request.await.unwrap_err();
+    let types: Vec<_> = client_trees(&telemetry)
+        .into_iter()
+        .map(|tree| (tree.attributes["error.type"].clone(), tree.status))
+        .collect();
+    assert_eq!(types, [(Value::from("redirect"), Status::error("Too many redirects"))]);
+}

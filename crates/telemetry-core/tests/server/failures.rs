@@ -242,3 +242,115 @@ async fn an_exception_has_its_type_and_the_chain_of_its_causes() {
     );
     assert_eq!(trees[1].events[0].1["exception.type"], Value::from("storage"));
 }
+
+/// Its debug form holds what nobody may see.
+#[derive(thiserror::Error)]
+#[error("the order is refused")]
+struct Refused;
+
+impl std::fmt::Debug for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("canary")
+    }
+}
+
+impl ResponseError for Refused {}
+
+#[tokio::test]
+async fn an_error_is_told_by_its_words_and_never_by_its_debug_form() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), |config: &mut web::ServiceConfig| {
+        config.route("/", web::get().to(async || Err::<HttpResponse, _>(Refused)));
+    });
+    reqwest_get(&server.url("/")).await;
+    assert_eq!(
+        one_tree(&telemetry).await.events[0],
+        crate::harness::event(exception("500", "the order is refused"))
+    );
+    telemetry.assert_absent("canary");
+}
+
+#[tokio::test]
+async fn a_boxed_error_has_its_chain_and_what_quotes_a_request_or_a_value_is_told_by_its_kind() {
+    use actix_web::error::ErrorInternalServerError;
+
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), |config: &mut web::ServiceConfig| {
+        let boxed = async || {
+            let error: Box<dyn std::error::Error> =
+                Box::new(NotStored(std::io::Error::other("the disk is full")));
+            Err::<HttpResponse, _>(error)
+        };
+        let peer = async || {
+            let request = client().get("http://127.0.0.1:1/canary?token=canary");
+            request.send().await.map_err(ErrorInternalServerError).map(|_| HttpResponse::Ok())
+        };
+        let query = async || {
+            let error = diesel::result::Error::QueryBuilderError("'canary' is no number".into());
+            Err::<HttpResponse, _>(ErrorInternalServerError(error))
+        };
+        let text = async || {
+            Err::<HttpResponse, _>(ErrorInternalServerError(
+                "cannot read https://joe:canary@a.example/?token=canary",
+            ))
+        };
+        config
+            .route("/boxed", web::get().to(boxed))
+            .route("/peer", web::get().to(peer))
+            .route("/query", web::get().to(query))
+            .route("/text", web::get().to(text));
+    });
+    for path in ["/boxed", "/peer", "/query", "/text"] {
+        reqwest_get(&server.url(path)).await;
+    }
+    crate::support::eventually("four spans", || telemetry.spans().len() == 4).await;
+    let told: Vec<String> = telemetry
+        .trees()
+        .iter()
+        .map(|tree| tree.events[0].1["exception.stacktrace"].to_string().replace('\n', " / "))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "the order is not stored / caused by: the disk is full",
+            "a request to a peer failed",
+            "a query failed",
+            "cannot read https://REDACTED:REDACTED@a.example/?token=REDACTED",
+        ]
+    );
+    telemetry.assert_absent("canary");
+}
+
+#[tokio::test]
+async fn a_backtrace_stands_below_the_causes_and_is_bounded() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), |config: &mut web::ServiceConfig| {
+        let fail = async || {
+            fn deep(depth: usize) -> std::backtrace::Backtrace {
+                if depth == 0 { std::backtrace::Backtrace::force_capture() } else { deep(depth - 1) }
+            }
+            let error = NotStored(std::io::Error::other("the disk is full"));
+            let mut response = HttpResponse::InternalServerError().finish();
+            let error_type = ErrorType::new("storage").caused_by(&error).with_backtrace(&deep(200));
+            response.extensions_mut().insert(error_type);
+            response
+        };
+        config.route("/", web::get().to(fail));
+    });
+    reqwest_get(&server.url("/")).await;
+    let stacktrace = one_tree(&telemetry).await.events[0].1["exception.stacktrace"].to_string();
+    assert!(stacktrace.starts_with("the order is not stored\ncaused by: the disk is full\n"), "{stacktrace}");
+    assert!(stacktrace.contains("a_backtrace_stands_below_the_causes"), "{stacktrace}");
+    assert!(stacktrace.len() < 20 * 1024, "{}", stacktrace.len());
+}
+
+#[tokio::test]
+async fn a_client_error_is_no_error_type_of_the_metrics() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), routes);
+    reqwest_get(&server.url("/missing")).await;
+    one_tree(&telemetry).await;
+    let durations = series(&telemetry, "http.server.request.duration");
+    assert_eq!(durations[0].attributes["http.response.status_code"], Value::from(404));
+    assert!(!durations[0].attributes.contains_key("error.type"));
+}

@@ -120,3 +120,11 @@ pub(crate) async fn send_raw(server: &TestServer, request: &str) -> TcpStream {
     connection.write_all(request.as_bytes()).await.unwrap();
     connection
 }
+
+/// An `exception` event as a tree has it.
+pub(crate) fn event(
+    attributes: [KeyValue; 3],
+) -> (String, std::collections::BTreeMap<String, opentelemetry::Value>) {
+    let tree = span("", SpanKind::Server).event("exception", attributes);
+    tree.events.into_iter().next().expect("the event")
+}

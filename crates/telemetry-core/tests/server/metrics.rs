@@ -58,3 +58,22 @@ async fn a_length_that_nobody_sends_breaks_no_histogram() {
     assert!(series(&telemetry, "http.server.request.body.size").is_empty());
     assert_eq!(series(&telemetry, "http.server.request.duration")[0].count, 2);
 }
+
+#[tokio::test]
+async fn durations_fall_into_the_conventions_buckets_and_are_described_as_there() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), routes);
+    telemetry.client().get(server.url("/orders/7")).send().await.unwrap();
+    eventually("both spans", || telemetry.spans().len() == 2).await;
+    let text = telemetry.prometheus().expect("metrics are made");
+    let bounds = "0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10 +Inf";
+    for side in ["server", "client"] {
+        let bucket = format!("http_{side}_request_duration_seconds_bucket{{");
+        let buckets = text.lines().filter(|line| line.starts_with(&bucket));
+        let le =
+            |line: &str| line.split("le=\"").nth(1).and_then(|le| le.split('"').next()).map(str::to_owned);
+        assert_eq!(buckets.filter_map(le).collect::<Vec<_>>().join(" "), bounds);
+        let help = format!("# HELP http_{side}_request_duration_seconds Duration of HTTP {side} requests.");
+        assert!(text.lines().any(|line| line == help), "{help}");
+    }
+}

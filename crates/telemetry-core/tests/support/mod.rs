@@ -29,6 +29,15 @@ impl TestServer {
         middleware: ServerTelemetry,
         routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> Self {
+        Self::at(Ipv4Addr::LOCALHOST, middleware, routes)
+    }
+
+    /// On this address.
+    pub(crate) fn at(
+        address: Ipv4Addr,
+        middleware: ServerTelemetry,
+        routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -36,7 +45,7 @@ impl TestServer {
                     HttpServer::new(move || App::new().wrap(middleware.clone()).configure(routes.clone()))
                         .workers(1)
                         .disable_signals()
-                        .bind((Ipv4Addr::LOCALHOST, 0))
+                        .bind((address, 0))
                         .expect("a free port");
                 let address = server.addrs()[0];
                 let server = server.run();
