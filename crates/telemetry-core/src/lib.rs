@@ -91,6 +91,7 @@ pub mod client;
 pub mod config;
 pub mod context;
 pub mod db;
+pub mod doctor;
 pub mod export;
 pub mod names;
 pub mod prometheus;
