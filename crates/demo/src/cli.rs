@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use clap::ValueEnum;
+use service_kit::process::DoctorOptions;
+
 use crate::parts::Part;
 
 /// Starts the order system, places three orders and draws their traces; then stays and draws the trace
@@ -23,6 +26,16 @@ pub struct Cli {
 /// What else this binary does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Tells, of every service, the configuration in this environment, what is wrong with it, and what the service
+    /// reaches; exit code 0, or 1 where something does not work, or 2 where the configuration is wrong
+    Doctor {
+        /// Which services [default: all of them]
+        #[arg(value_parser = service)]
+        services: Vec<Part>,
+        /// How to look and tell.
+        #[command(flatten)]
+        options: DoctorOptions,
+    },
     /// Runs one process of the system; how the demo starts them.
     #[command(hide = true)]
     Process {
@@ -52,6 +65,14 @@ pub struct Options {
     pub database_url: Option<String>,
 }
 
+fn service(text: &str) -> Result<Part, String> {
+    let services = Part::ALL.into_iter().filter(|part| part.is_service());
+    Part::from_str(text, false)
+        .ok()
+        .filter(|part| part.is_service())
+        .ok_or_else(|| format!("one of {}", services.map(Part::name).collect::<Vec<_>>().join(", ")))
+}
+
 /// More than this would measure the demo, not the services.
 const MAX_RATE: f64 = 1000.0;
 
@@ -73,6 +94,13 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_doctor_looks_at_services_alone() {
+        assert!(Cli::try_parse_from(["demo", "doctor", "order", "user", "--json"]).is_ok());
+        let refusal = Cli::try_parse_from(["demo", "doctor", "viewer"]).unwrap_err().to_string();
+        assert!(refusal.contains("one of user, inventory, payment, order"), "{refusal}");
     }
 
     #[test]

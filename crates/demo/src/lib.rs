@@ -13,6 +13,7 @@
 //!
 //! The system tests start the same processes through the same code.
 pub mod cli;
+pub mod doctor;
 pub mod parts;
 pub mod process;
 pub mod shop;

@@ -10,7 +10,9 @@ use order_service::OrderService;
 use payment_service::PaymentService;
 use payment_service::gateway::{self, GatewayConfig};
 use service_kit::Service;
+use service_kit::process::DoctorOptions;
 use telemetry_core::config::Env;
+use telemetry_core::doctor::Report;
 use user_service::UserService;
 
 /// One process of the system.
@@ -70,6 +72,17 @@ impl Part {
     /// The path that answers 200 as soon as it can work.
     pub fn ready_path(self) -> &'static str {
         if self.is_service() { "/ready" } else { "/health" }
+    }
+
+    /// Examines it in the environment of this process; nothing for what is no service.
+    pub fn examine(self, options: DoctorOptions) -> Option<Report> {
+        Some(match self {
+            Self::Viewer | Self::Gateway => return None,
+            Self::User => service_kit::process::examine::<UserService>(options),
+            Self::Inventory => service_kit::process::examine::<InventoryService>(options),
+            Self::Payment => service_kit::process::examine::<PaymentService>(options),
+            Self::Order => service_kit::process::examine::<OrderService>(options),
+        })
     }
 
     /// Runs it in this process.

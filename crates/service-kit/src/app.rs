@@ -49,6 +49,7 @@ use self::listener::LastCalls;
 use self::status::Identity;
 use crate::config::{ServerConfig, Settings};
 use crate::db::Database;
+use crate::peer::PeerConfig;
 use crate::token::{self, ServiceTokens};
 
 pub use self::input::{BODY_LIMIT_BYTES, json_config};
@@ -70,6 +71,11 @@ pub trait Service: Clone + Send + 'static {
 
     /// Reads them. Mistakes are noted in `env`, where they join everyone else's.
     fn settings(env: &mut Env) -> Self::Settings;
+
+    /// The services it calls, for `doctor` to look whether they are there: each answers `GET /health`.
+    fn peers(_: &Self::Settings) -> Vec<&PeerConfig> {
+        Vec::new()
+    }
 
     /// Wires it. Runs on the main runtime, after the migrations and before the port is bound, so a task
     /// that lives as long as the process may be spawned here (see [`Stopping`]).

@@ -19,6 +19,9 @@ use crate::token::ServiceTokens;
 /// Outside development a secret has at least the length of the hash it keys (RFC 7518, 3.2).
 const SECRET_MIN_BYTES: usize = 32;
 
+/// How the summary of the configuration shows a secret that stands in the source code.
+pub(crate) const DEVELOPMENT_DEFAULT: &str = "development default";
+
 /// Everything a service is configured by, its telemetry aside.
 pub struct Settings<S: Service> {
     /// Where it listens and how it stops.
@@ -111,7 +114,7 @@ pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretStr
     let secret = read_secret(env, name, development_default);
     let is_default = secret.expose_secret() == development_default;
     let source = if is_default { Source::Default } else { Source::Environment };
-    env.record(name, if is_default { "development default" } else { "(secret)" }, source);
+    env.record(name, if is_default { DEVELOPMENT_DEFAULT } else { "(secret)" }, source);
     secret
 }
 

@@ -11,6 +11,7 @@ mod url;
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use diesel::RunQueryDsl as _;
 use diesel_migrations::EmbeddedMigrations;
 use telemetry_core::Telemetry;
@@ -53,6 +54,17 @@ impl DatabaseConfig {
         };
         record(env, "DATABASE_URL", format!("{url:?}"));
         Self { url }
+    }
+
+    /// Asks the database for a sign of life, on a connection of its own. Blocks. SQLite makes the file where it is
+    /// missing.
+    ///
+    /// # Errors
+    /// Where it gives none.
+    pub fn ping(&self) -> anyhow::Result<()> {
+        let mut connection = Connection::open(&self.url).context("connecting")?;
+        diesel::sql_query("SELECT 1").execute(&mut connection).context("asking")?;
+        Ok(())
     }
 
     /// Brings the tables up to date on a connection of its own, and names the migrations that ran.

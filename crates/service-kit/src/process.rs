@@ -3,18 +3,21 @@
 //! | exit code | means |
 //! |---|---|
 //! | 0 | done, and nothing was lost |
-//! | 1 | it could not start, or could not go on |
+//! | 1 | it could not start, or could not go on; `doctor`: something does not work |
 //! | 2 | the configuration or the command line is wrong; standard error names every mistake |
 //! | 3 | it stopped when asked, but requests, background tasks or telemetry were cut off |
 
+mod configuration;
+mod doctor;
 mod healthcheck;
 mod serve;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use telemetry_core::config::Env;
+use telemetry_core::doctor::Report;
 
 use crate::Service;
 use crate::config::ServerConfig;
@@ -38,6 +41,20 @@ enum Command {
     Migrate,
     /// Ask the service that runs on this host whether it is ready; exit code 0 or 1
     Healthcheck,
+    /// Tell the configuration, what is wrong with it, and what the service reaches; exit code 0, or 1 where
+    /// something does not work, or 2 where the configuration is wrong
+    Doctor(DoctorOptions),
+}
+
+/// How `doctor` looks and tells.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct DoctorOptions {
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub json: bool,
+    /// Send nothing to anyone: only resolve names and open connections
+    #[arg(long)]
+    pub no_probe: bool,
 }
 
 /// Runs the service as this process's arguments say.
@@ -52,12 +69,18 @@ pub fn run_from<S: Service>(arguments: impl IntoIterator<Item = OsString>) -> Ex
         Ok(Cli { command: None | Some(Command::Serve) }) => serve::serve::<S>(),
         Ok(Cli { command: Some(Command::Migrate) }) => migrate::<S>(),
         Ok(Cli { command: Some(Command::Healthcheck) }) => check_health::<S>(),
+        Ok(Cli { command: Some(Command::Doctor(options)) }) => examine::<S>(options).print(options.json),
         Err(error) => {
             // Standard output or error being closed is no reason to fail at saying so.
             let _ = error.print();
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(MISCONFIGURED))
         }
     }
+}
+
+/// What `doctor` tells, for a binary that has several services in it. Nothing is printed; `options.json` is the caller's.
+pub fn examine<S: Service>(options: DoctorOptions) -> Report {
+    doctor::examine::<S>(Env::process(), !options.no_probe)
 }
 
 fn parse<S: Service>(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {

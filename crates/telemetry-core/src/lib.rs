@@ -120,6 +120,7 @@ pub mod db;
 #[cfg(not(feature = "diesel"))]
 #[path = "db/absent.rs"]
 mod db;
+pub mod doctor;
 pub mod export;
 pub mod names;
 pub mod prometheus;

@@ -32,6 +32,9 @@ pub const WEBSOCKET_MESSAGES_SENT: &str = "websocket.messages.sent";
 /// The code that a connection was closed with (RFC 6455, 7.4).
 pub const WEBSOCKET_CLOSE_CODE: &str = "websocket.close_code";
 
+/// What `doctor` sends to see whether it arrives: a span and a log record of this name, and a counter, `{probe}`.
+pub const DOCTOR_PROBE: &str = "telemetry_core.doctor.probe";
+
 /// `http.server.request.duration`, `http.client.request.duration`: seconds, from the conventions.
 pub(crate) const DURATION_BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];

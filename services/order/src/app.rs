@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use service_kit::peer::Peer;
+use service_kit::peer::{Peer, PeerConfig};
 use service_kit::{Parts, Service};
 use telemetry_core::config::Env;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -32,6 +32,10 @@ impl Service for OrderService {
 
     fn settings(env: &mut Env) -> Settings {
         Settings::read(env)
+    }
+
+    fn peers(settings: &Settings) -> Vec<&PeerConfig> {
+        vec![&settings.user, &settings.inventory, &settings.payment]
     }
 
     fn build(settings: Settings, parts: Parts) -> anyhow::Result<Self> {

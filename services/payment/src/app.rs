@@ -2,6 +2,7 @@
 
 use actix_web::web;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use service_kit::peer::PeerConfig;
 use service_kit::{Parts, Service};
 use telemetry_core::config::Env;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -28,6 +29,10 @@ impl Service for PaymentService {
 
     fn settings(env: &mut Env) -> PaymentSettings {
         PaymentSettings::read(env)
+    }
+
+    fn peers(settings: &PaymentSettings) -> Vec<&PeerConfig> {
+        vec![&settings.gateway]
     }
 
     fn build(settings: PaymentSettings, parts: Parts) -> anyhow::Result<Self> {

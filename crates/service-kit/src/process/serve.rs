@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use telemetry_core::TelemetryGuard;
-use telemetry_core::config::{ConfigError, Env, Setting};
+use telemetry_core::config::Env;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use super::configuration::Configuration;
 use super::{CUT_OFF, failed, misconfigured};
 use crate::Service;
 use crate::app::{App, drain_timeout};
@@ -19,10 +20,11 @@ use crate::config::Settings;
 const FLUSH_RESERVE: Duration = Duration::from_millis(1500);
 
 pub(super) fn serve<S: Service>() -> ExitCode {
-    let Configuration { telemetry, settings, summary } = match read::<S>(Env::process()) {
-        Ok(configuration) => configuration,
-        Err(error) => return misconfigured::<S>(&error),
-    };
+    let (configuration, env) = Configuration::<S>::read(Env::process());
+    if let Err(error) = env.finish() {
+        return misconfigured::<S>(&error);
+    }
+    let Configuration { telemetry, settings, summary } = configuration;
     actix_web::rt::System::new().block_on(async {
         let telemetry = match telemetry_core::init(telemetry).context("setting up telemetry") {
             Ok(guard) => guard,
@@ -40,25 +42,6 @@ pub(super) fn serve<S: Service>() -> ExitCode {
             }
         }
     })
-}
-
-struct Configuration<S: Service> {
-    telemetry: telemetry_core::Config,
-    settings: Settings<S>,
-    /// Each value of `settings` with its source; setting up telemetry logs its own.
-    summary: Vec<Setting>,
-}
-
-/// Everything is read before anything is started, so that one message tells every mistake.
-fn read<S: Service>(env: Env) -> Result<Configuration<S>, ConfigError> {
-    // These paths take no caller without a service's token (`App` asks for it before it believes baggage), so the
-    // tenant is the one that a service of ours has found out. On all others anybody may call, and claim to be anybody's.
-    let mut env = env.with_defaults([("BAGGAGE_TRUSTED_URLS", "/internal/*")]);
-    let telemetry = telemetry_core::Config::read(S::NAME, S::VERSION, &mut env);
-    let settings = Settings::read(&mut env);
-    let summary = env.settings()[telemetry.settings().len()..].to_vec();
-    env.finish()?;
-    Ok(Configuration { telemetry, settings, summary })
 }
 
 /// How the serving ended, once it was asked to.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{file, variables};
 
 /// Variables to read from, the mistakes found while reading, and a record of what was read.
@@ -363,7 +365,7 @@ impl Env {
 }
 
 /// An effective value and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// The variable that decides it.
     pub name: String,
@@ -381,7 +383,8 @@ impl fmt::Display for Setting {
 
 /// Who decided a value, the weakest first: a file wins over the environment, the environment over code, code over the
 /// default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The library's own default.
     Default,
