@@ -47,7 +47,7 @@ pub(crate) struct Inner {
     #[cfg(feature = "reqwest")]
     pub(crate) hosts: crate::client::Hosts,
     #[cfg(feature = "diesel")]
-    pub(crate) statements: Arc<db::Statements>,
+    pub(crate) statements: Arc<crate::db::Statements>,
     pub(crate) exports: Option<Providers>,
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
@@ -302,6 +302,7 @@ impl Telemetry {
     }
 
     /// The statements that have metric series of their own.
+    #[cfg(feature = "diesel")]
     pub(crate) fn statements(&self) -> &Arc<db::Statements> {
         &self.inner.statements
     }

@@ -68,6 +68,9 @@ impl ErrorType {
     }
 }
 
+/// All that is told of an error of reqwest's, which quotes the URL.
+const REQUEST_FAILED: &str = "a request to a peer failed";
+
 /// What is told of an error that a handler answered with, where its answer has no [`ErrorType`].
 ///
 /// actix tells no causes of its errors, but for a boxed one and an I/O error. What quotes requests and values when it is
@@ -79,11 +82,14 @@ pub(super) fn exception(code: Cow<'static, str>, error: &actix_web::Error) -> Ex
     if let Some(io) = error.as_error::<std::io::Error>() {
         return Exception::of(io, "io");
     }
-    let is_request = error.as_error::<InternalError<reqwest::Error>>().is_some()
-        || error.as_error::<InternalError<reqwest_middleware::Error>>().is_some();
-    if is_request {
-        return Exception::from_text(code, "a request to a peer failed");
+    if error.as_error::<InternalError<reqwest::Error>>().is_some() {
+        return Exception::from_text(code, REQUEST_FAILED);
     }
+    #[cfg(feature = "reqwest")]
+    if error.as_error::<InternalError<reqwest_middleware::Error>>().is_some() {
+        return Exception::from_text(code, REQUEST_FAILED);
+    }
+    #[cfg(feature = "diesel")]
     if error.as_error::<InternalError<diesel::result::Error>>().is_some() {
         return Exception::from_text(code, "a query failed");
     }
