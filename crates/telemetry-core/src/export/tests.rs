@@ -301,6 +301,49 @@ fn exports_can_be_json_and_compressed() {
 }
 
 #[test]
+fn json_is_that_of_otlp() {
+    let collector = Collector::start(|_| Answer::Accept);
+    let providers = start(&collector.endpoint(), &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]);
+    let mut span = providers.tracer.tracer("test").start("work");
+    span.set_attribute(KeyValue::new("number", i64::MAX));
+    span.set_attribute(KeyValue::new("ratio", 0.5));
+    span.end();
+    let context = span.span_context().clone();
+    let logger = providers.logger.logger("test");
+    let mut record = logger.create_log_record();
+    record.set_body(AnyValue::Bytes(Box::new(vec![0xFB, 0xFF])));
+    logger.emit(record);
+    let meter = providers.meter.meter("test");
+    meter.u64_counter("orders").build().add(7, &[]);
+    meter.f64_histogram("work").with_boundaries(vec![1.0]).build().record(0.5, &[]);
+    assert!(providers.shutdown(DEADLINE).is_complete());
+
+    let received = collector.received();
+    let body = |path: &str| -> serde_json::Value {
+        let request = received.iter().find(|request| request.path == path).expect(path);
+        serde_json::from_slice(&request.body).expect("the body is JSON")
+    };
+    // Ids in hexadecimal, 64-bit integers as text, enums as numbers, bytes in base64, names in camel case.
+    let span = &body("/v1/traces")["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+    assert_eq!(span["traceId"], context.trace_id().to_string());
+    assert_eq!(span["spanId"], context.span_id().to_string());
+    assert!(span["startTimeUnixNano"].as_str().is_some_and(|time| time.parse::<u64>().is_ok()), "{span}");
+    assert_eq!(span["kind"], 1);
+    assert_eq!(span["attributes"][0]["value"]["intValue"], i64::MAX.to_string());
+    assert_eq!(span["attributes"][1]["value"]["doubleValue"], 0.5);
+    let record = &body("/v1/logs")["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+    assert_eq!(record["body"]["bytesValue"], "+/8=");
+    let metrics = body("/v1/metrics");
+    let metrics = metrics["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array().expect("metrics");
+    let metric = |name: &str| metrics.iter().find(|metric| metric["name"] == name).expect("it is there");
+    assert_eq!(metric("orders")["sum"]["dataPoints"][0]["asInt"], "7");
+    assert_eq!(metric("orders")["sum"]["aggregationTemporality"], 2);
+    let point = &metric("work")["histogram"]["dataPoints"][0];
+    assert_eq!((&point["count"], &point["bucketCounts"]), (&"1".into(), &serde_json::json!(["1", "0"])));
+    assert_eq!(point["explicitBounds"], serde_json::json!([1.0]));
+}
+
+#[test]
 fn a_signal_may_go_to_a_place_of_its_own_and_to_the_console_too() {
     let (general, own) = (Collector::start(|_| Answer::Accept), Collector::start(|_| Answer::Accept));
     let traces = format!("{}/custom", own.endpoint());

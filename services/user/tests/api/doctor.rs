@@ -24,7 +24,11 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Output, String) {
 #[test]
 fn a_service_of_development_is_well_and_warned_of_its_secrets() {
     let database = TestDatabase::new();
-    let (output, text) = run(&[], &[("DATABASE_URL", database.url())]);
+    let variables = [("DATABASE_URL", database.url())];
+    let migrated =
+        Command::new(env!("CARGO_BIN_EXE_user-service")).arg("migrate").env_clear().envs(variables).output();
+    assert!(migrated.is_ok_and(|output| output.status.success()));
+    let (output, text) = run(&[], &variables);
     assert_eq!(output.status.code(), Some(0), "{text}");
     for secret in ["JWT_SECRET", "SERVICE_TOKEN_SECRET"] {
         let warning = format!("WARNING  {secret}");

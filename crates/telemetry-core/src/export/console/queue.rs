@@ -155,8 +155,12 @@ mod tests {
     /// Kind and name of each line, with the spaces in front of them.
     fn outline(page: &Page) -> Vec<String> {
         let text = page.text();
-        let lines = text.lines().map(|line| line.split_once("order-service").expect("a service").1);
-        lines.map(|line| line.split(" 0.").next().expect("a name").to_owned()).collect()
+        let line = |line: &str| {
+            let (_, line) = line.split_once("order-service").expect("a service");
+            let (line, _) = line.split_once(" ms").expect("a duration");
+            line.rsplit_once(' ').expect("a name").0.to_owned()
+        };
+        text.lines().map(line).collect()
     }
 
     #[test]
@@ -201,11 +205,12 @@ mod tests {
 
     #[test]
     fn a_stalled_console_blocks_nobody_and_what_it_drops_is_counted() {
-        /// Takes nothing until it is let go.
-        struct Stalled(Receiver<()>);
+        /// Takes nothing until it is let go, and tells each line from then on.
+        struct Stalled(Receiver<()>, mpsc::Sender<usize>);
         impl Write for Stalled {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
                 let _ = self.0.recv();
+                let _ = self.1.send(bytes.iter().filter(|byte| **byte == b'\n').count());
                 Ok(bytes.len())
             }
 
@@ -214,7 +219,8 @@ mod tests {
             }
         }
         let (hold, held) = mpsc::channel();
-        let (provider, counter) = provider(Stalled(held));
+        let (lines, printed) = mpsc::channel();
+        let (provider, counter) = provider(Stalled(held, lines));
         let tracer = provider.tracer("test");
         // Whoever waited for the console would never come to the end of this.
         (0..3 * QUEUE_SIZE).for_each(|_| tracer.start("work").end());
@@ -225,5 +231,8 @@ mod tests {
         let health = counter.health();
         assert_eq!((health.exported, health.dropped, health.queued), (0, 3 * QUEUE_SIZE as u64, 0));
         drop(hold);
+        drop((tracer, provider));
+        // The thread ends with what it holds: what was in the queue, and no more.
+        assert!(printed.iter().sum::<usize>() <= QUEUE_SIZE + 1);
     }
 }

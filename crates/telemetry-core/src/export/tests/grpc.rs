@@ -124,9 +124,10 @@ fn what_a_collector_refuses_of_a_call_is_counted_as_failed() {
 fn a_connection_that_breaks_before_the_end_of_an_answer_is_tried_again() {
     let (calls, health) = answered(&[], |earlier| match earlier {
         0 => GrpcAnswer::Cut,
+        1 => GrpcAnswer::NoEnd,
         _ => GrpcAnswer::Accept,
     });
-    assert_eq!((calls.len(), health.exported, health.retried), (2, 3, 1));
+    assert_eq!((calls.len(), health.exported, health.retried), (3, 3, 2));
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(super) enum GrpcAnswer {
     Status(u32, &'static str, Vec<(&'static str, String)>),
     /// An answer of HTTP alone.
     Http(u16),
+    /// Headers of a success and nothing after them.
+    NoEnd,
     /// Headers of a success, and a connection that breaks before its end.
     Cut,
     /// Not at all, until the client gives up.
@@ -196,6 +198,9 @@ impl Seen {
             GrpcAnswer::Http(status) => {
                 let head = Response::builder().status(status).header("content-type", "text/html");
                 let _ = respond.send_response(head.body(()).expect("a head"), true);
+            }
+            GrpcAnswer::NoEnd => {
+                let _ = respond.send_response(head(200).body(()).expect("a head"), true);
             }
             GrpcAnswer::Cut => {
                 let _stream =
