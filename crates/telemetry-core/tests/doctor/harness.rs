@@ -87,6 +87,28 @@ impl Server {
         })
     }
 
+    /// A collector of HTTP that speaks HTTP/2 as well as HTTP/1, and knows nothing of gRPC.
+    pub(crate) fn http_of_both_versions() -> Self {
+        Self::start(|mut stream, requests| {
+            let mut first = [0; 3];
+            let is_http2 = stream.stream.peek(&mut first).is_ok() && first == *b"PRI";
+            if !is_http2 {
+                return answer_http(&mut stream, &collector, &requests);
+            }
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let Ok(mut connection) = h2::server::handshake(asynchronous(stream.stream)).await else {
+                    return;
+                };
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    let _ = respond
+                        .send_response(http::Response::builder().status(404).body(()).expect("a head"), true);
+                }
+            });
+        })
+    }
+
     fn start(serve: impl Fn(Counted, Arc<Mutex<Vec<String>>>) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("the listener is bound");
@@ -122,10 +144,13 @@ impl Server {
     }
 }
 
-async fn accept_calls(stream: TcpStream, requests: &Mutex<Vec<String>>) {
+fn asynchronous(stream: TcpStream) -> tokio::net::TcpStream {
     stream.set_nonblocking(true).expect("a socket can be so");
-    let stream = tokio::net::TcpStream::from_std(stream).expect("a runtime runs");
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    tokio::net::TcpStream::from_std(stream).expect("a runtime runs")
+}
+
+async fn accept_calls(stream: TcpStream, requests: &Mutex<Vec<String>>) {
+    let Ok(mut connection) = h2::server::handshake(asynchronous(stream)).await else { return };
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         requests.lock().expect("no panic").push(request.uri().path().to_owned());
         let head =

@@ -238,6 +238,20 @@ fn a_protocol_that_is_the_other_one_is_found_by_sending_the_probe_that_way() {
 }
 
 #[test]
+fn http2_alone_is_not_taken_for_grpc() {
+    let server = Server::http_of_both_versions();
+    let report = examine(&[(ENDPOINT, &server.url("http")), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
+    assert_eq!(stage(&report, "exchange").outcome, Outcome::Ok, "{report}");
+    assert_eq!(failures(&report), ["probe"], "{report}");
+    let probe = stage(&report, "probe traces");
+    assert!(
+        probe.advice.as_ref().unwrap().contains("OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"),
+        "{probe:?}"
+    );
+    assert!(stage(&report, "instead").detail.ends_with("/v1/traces over http/protobuf"), "{report}");
+}
+
+#[test]
 fn a_certificate_is_judged_by_the_roots_of_the_configuration() {
     let examine_encrypted = |host: &str, until: i32| {
         let mut certificate = certificate("localhost");

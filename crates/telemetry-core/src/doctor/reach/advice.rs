@@ -205,6 +205,9 @@ fn advice(said: &str, signal: Signal, otlp: &Otlp) -> Option<String> {
             format!("sent: {}", otlp.headers)
         };
         format!("the credentials that the server wants, in OTEL_EXPORTER_OTLP_HEADERS ({sent})")
+    } else if is_grpc(otlp) && is(&["HTTP "]) {
+        // HTTP/2, and whoever answers knows nothing of gRPC.
+        AS_HTTP.to_owned()
     } else if is(&["HTTP 404", "HTTP 405"]) {
         format!("the path that takes {signal}; {path} was asked, /v1/{signal} is usual")
     } else if is(&["HTTP 415", "HTTP 400"]) {
@@ -253,7 +256,8 @@ pub(super) fn alternatives(signal: Signal, otlp: &Otlp, speaks: Option<Speaks>) 
             },
             format!("{base} with OTEL_EXPORTER_OTLP_PROTOCOL=grpc"),
         ),
-        (Some(Speaks::Http1), true) => push(
+        // A server for HTTP may speak HTTP/2, too.
+        (Some(Speaks::Http1 | Speaks::Http2), true) => push(
             &|other| {
                 other.protocol = Protocol::Protobuf;
                 other.endpoint = usual.parse().ok()?;
