@@ -56,7 +56,7 @@ pub enum DatabaseUrlError {
 
 impl Database {
     /// Reads `sqlite://PATH` (also `sqlite:PATH`, `file:PATH` and `:memory:`),
-    /// `postgres://…`, `postgresql://…` or `mysql://…`.
+    /// `postgres://…`, `postgresql://…` or `mysql://…`. A path alone, such as `hello.db`, is refused.
     ///
     /// The namespace of SQLite is the file's name without its folder. Of several PostgreSQL hosts
     /// none is named, since which one answers is not known here.
