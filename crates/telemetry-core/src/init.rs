@@ -16,7 +16,7 @@ use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::baggage::BaggageAttributes;
 use crate::config::{Exporter, LogFormat, Source};
-use crate::export::{ExportError, Providers, ShutdownReport};
+use crate::export::{ExportError, Providers, ShutdownReport, install_crypto_provider};
 use crate::log_format::NoSpanFields;
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
@@ -36,7 +36,8 @@ static INITIALIZED: AtomicBool = AtomicBool::new(false);
 /// `tracing` subscriber that prints and exports events.
 ///
 /// Call it once, at the start of `main`, inside the runtime if there is one: background tasks
-/// ([`Telemetry::background`]) then run there. It reads nothing but `config`, and for the resource what the
+/// ([`Telemetry::background`]) then run there. Where the process has no rustls provider yet, it makes ring that, so
+/// that `reqwest` clients of one's own can be built after it. It reads nothing but `config`, and for the resource what the
 /// machine's files tell, and waits for nothing: a collector that is not there yet is no error.
 ///
 /// # Errors
@@ -45,6 +46,7 @@ pub fn init(config: Config) -> Result<TelemetryGuard, InitError> {
     if INITIALIZED.swap(true, Ordering::SeqCst) {
         return Err(InitError::AlreadyInitialized);
     }
+    install_crypto_provider();
     let guard = set_up(&config).inspect_err(|_| INITIALIZED.store(false, Ordering::SeqCst))?;
     tell(&config, guard.prometheus_addresses());
     Ok(guard)

@@ -16,6 +16,8 @@ fn one_call_sets_everything_up_and_a_second_is_refused() {
         config
     };
     let telemetry = telemetry_core::init(read()).unwrap();
+    // Without a TLS provider in the process this would panic.
+    reqwest::Client::builder().build().expect("a client of the application's own can be built");
     assert!(telemetry.is_enabled());
     assert!(matches!(telemetry_core::init(read()), Err(InitError::AlreadyInitialized)));
 

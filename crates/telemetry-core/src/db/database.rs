@@ -1,5 +1,7 @@
 //! What spans and metrics say of a database: read from its URL, never the credentials in it.
 
+use std::fmt;
+
 use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::{
     DB_NAMESPACE, DB_SYSTEM_NAME, SERVER_ADDRESS, SERVER_PORT,
@@ -38,7 +40,7 @@ pub(super) enum System {
 
 /// A database URL that cannot be understood. The message never repeats the URL: it may hold a
 /// password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// The scheme is missing or unknown.
     #[error("the database URL must begin with sqlite://, postgres://, postgresql:// or mysql://")]
@@ -52,6 +54,13 @@ pub enum DatabaseUrlError {
     /// A `sqlite:` URL without a file.
     #[error("the database URL names no file: expected sqlite://PATH")]
     File,
+}
+
+/// The same as its display: `fn main() -> Result<…>` shows an error's debug form to an operator.
+impl fmt::Debug for DatabaseUrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Database {
