@@ -126,6 +126,7 @@ fn value() -> impl Strategy<Value = String> {
         "info",
         "off,a=debug",
         "production",
+        "é=debug",
         "/dev/null",
         "/nowhere/at/all",
         "json",
@@ -134,7 +135,8 @@ fn value() -> impl Strategy<Value = String> {
     ];
     prop_oneof![
         4 => select(right.to_vec()).prop_map(str::to_owned),
-        2 => vec(select(right.to_vec()), 0..5).prop_map(|parts| parts.join(",")),
+        2 => (vec(select(right.to_vec()), 0..5), select(vec![",", ", ", " , "]))
+            .prop_map(|(parts, between)| parts.join(between)),
         2 => any::<String>(),
         1 => "[ -~]{0,60}",
         1 => ("[a-z,=;%0-9]{1,8}", 1..500_usize).prop_map(|(part, times)| part.repeat(times)),

@@ -62,7 +62,11 @@ impl Logs {
 }
 
 fn read_filter(env: &mut Env) -> String {
-    let parse = |text: &str| EnvFilter::try_new(text).ok().map(|_| text.to_owned());
+    let parse = |text: &str| {
+        // tracing-subscriber 0.3.23 refuses directives with white space before them, and panics at some.
+        let text = text.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+        EnvFilter::try_new(&text).ok().map(|_| text)
+    };
     let expected = "directives such as info or warn,order_service=debug";
     env.recorded("RUST_LOG", "info".to_owned(), expected, parse, String::clone)
 }

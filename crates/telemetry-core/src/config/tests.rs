@@ -439,6 +439,12 @@ fn callers_set_no_tenants_unless_they_are_trusted() {
 
 #[test]
 fn logs_have_a_filter_and_a_format() {
+    for (text, filter) in [
+        ("warn, order_service=debug", "warn,order_service=debug"),
+        ("warn,\t\u{1700}=info", "warn,\u{1700}=info"),
+    ] {
+        assert_eq!(read(&[("RUST_LOG", text)]).logs.filter, filter, "{text}");
+    }
     let config = read(&[("RUST_LOG", "warn,order_service=debug"), ("LOG_FORMAT", "JSON")]);
     assert_eq!(config.logs.filter, "warn,order_service=debug");
     assert_eq!(config.logs.format, LogFormat::Json);
