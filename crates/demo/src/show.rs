@@ -133,7 +133,7 @@ Order (also: card_declined, card_slow, gateway_error):
 
 Look:
 
-  curl -s '{viewer}/api/traces?limit=5'
+  {viewer}/ shows traces, logs and metrics in the browser.
   Each service has its API to try in the browser:
 {documents}"#
     )
