@@ -10,12 +10,14 @@
 //! - [`db`]: SQLite or PostgreSQL behind one connection type.
 //! - [`token`]: which service calls, and for which user.
 //! - [`peer`]: calling another service.
+//! - [`faults`]: faults on purpose, off unless a process is started for them.
 //! - `testing` (feature `testing`): a service on a port and a database of its own.
 //!
 //! It is not a framework: a service's own code talks to actix-web, diesel and `telemetry-core`.
 pub mod app;
 pub mod config;
 pub mod db;
+pub mod faults;
 pub mod peer;
 pub mod problem;
 pub mod process;

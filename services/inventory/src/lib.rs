@@ -15,13 +15,16 @@
 //! | `domain` | types that cannot be wrong |
 //! | `error` | the only map from our errors to HTTP |
 //! | `metrics` | the business instruments |
+//! | `faults` | what it can be told to do wrong, for showing it |
 mod app;
 mod catalogue;
 mod domain;
 mod error;
+mod faults;
 mod metrics;
 mod routes;
 mod store;
 mod warehouse;
 
 pub use app::InventoryService;
+pub use faults::InventoryFaults;

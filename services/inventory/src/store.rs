@@ -1,5 +1,6 @@
 //! Queries and rows. Takes and gives domain types; no row and no connection gets out.
 
+mod leak;
 mod products;
 mod reservations;
 mod rows;

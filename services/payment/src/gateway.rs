@@ -10,9 +10,12 @@
 //! | `card_slow` | 201 after `GATEWAY_SLOW_MS`; captured then, whether or not anyone still waits |
 //! | `gateway_error` | 500, nothing captured |
 //!
+//! Where it is started with `FAULTS=on`, it can be told to do worse: see [`GatewayFaults`].
+//!
 //! A charge is known by the caller's `reference` and made once, however often it is asked for. A
 //! reference that was voided is never charged, also when the void came first.
 
+mod faults;
 mod ledger;
 mod routes;
 
@@ -23,12 +26,20 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use service_kit::config::number_within;
+use service_kit::faults::Faults;
+use service_kit::token::ServiceTokens;
 use telemetry_core::config::Env;
 
+use self::faults::Switch;
 use self::ledger::Ledger;
 
+pub use self::faults::GatewayFaults;
+
+/// The gateway's name, which a service token for it is made out to.
+pub const NAME: &str = "payment-gateway";
+
 /// Where the gateway listens, and how slow `card_slow` is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct GatewayConfig {
     /// `HOST`, an IP address. Default 127.0.0.1.
     pub host: IpAddr,
@@ -36,24 +47,38 @@ pub struct GatewayConfig {
     pub port: u16,
     /// `GATEWAY_SLOW_MS`, milliseconds, 0 to 600000. Default 10000, twice of what its caller waits.
     pub slow: Duration,
+    /// `FAULTS`, `on` or `off`. Default off.
+    pub faults: Faults<GatewayFaults>,
+    /// `SERVICE_TOKEN_SECRET`, read only where faults can be switched on: who may do that.
+    pub tokens: Option<ServiceTokens>,
 }
 
 impl GatewayConfig {
     /// Reads the variables.
     pub fn read(env: &mut Env) -> Self {
         let default = Self::default();
+        let faults = Faults::read(env);
+        let tokens = faults.are_allowed().then(|| ServiceTokens::read(env, NAME));
         let slow = number_within(env, "GATEWAY_SLOW_MS", 10_000, 0..=600_000, "milliseconds");
         Self {
             host: env.parse_or("HOST", default.host, "an IP address, such as 127.0.0.1 or 0.0.0.0"),
             port: env.parse_or("PORT", default.port, "a port, 0 to 65535"),
             slow: Duration::from_millis(slow),
+            faults,
+            tokens,
         }
     }
 }
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        Self { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8084, slow: Duration::from_secs(10) }
+        Self {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 8084,
+            slow: Duration::from_secs(10),
+            faults: Faults::default(),
+            tokens: None,
+        }
     }
 }
 
@@ -87,10 +112,19 @@ impl Gateway {
     /// Where the port cannot be had.
     pub fn bind(config: GatewayConfig) -> std::io::Result<Self> {
         let ledger = Arc::new(Ledger::new(config.slow));
+        let switch = Switch::new(config.faults);
+        let tokens = config.tokens;
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(web::Data::from(ledger.clone()))
+                .app_data(web::Data::new(switch.clone()))
                 .app_data(routes::json_config())
+                .configure(|config| {
+                    if let Some(tokens) = &tokens {
+                        config.app_data(web::Data::new(tokens.clone()));
+                        switch.faults.routes(config);
+                    }
+                })
                 .configure(routes::routes)
         })
         .workers(1)
@@ -133,7 +167,9 @@ mod tests {
     #[test]
     fn nothing_set_gives_the_defaults() {
         let mut env = Env::of::<&str, &str>([]);
-        assert_eq!(GatewayConfig::read(&mut env), GatewayConfig::default());
+        let (read, default) = (GatewayConfig::read(&mut env), GatewayConfig::default());
+        assert_eq!((read.host, read.port, read.slow), (default.host, default.port, default.slow));
+        assert!(!read.faults.are_allowed() && read.tokens.is_none());
         env.finish().unwrap();
     }
 

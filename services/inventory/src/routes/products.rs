@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::domain::{Product, ProductId};
 use crate::error;
+use crate::faults::Switch;
 use crate::store::Products;
 
 /// What fits on a screen, and what one answer may hold.
@@ -84,6 +85,7 @@ pub(super) struct ProductsResponse {
 #[get("")]
 pub(super) async fn list_products(
     products: web::Data<Products>,
+    switch: web::Data<Switch>,
     query: web::Query<ListProductsQuery>,
 ) -> Result<web::Json<ProductsResponse>, Problem> {
     let mut invalid = InvalidFields::default();
@@ -92,7 +94,12 @@ pub(super) async fn list_products(
     let (Some(limit), Some(offset)) = (limit, offset) else {
         return Err(invalid.into());
     };
-    let products = products.list(limit, offset).await?.into_iter().map(ProductResponse::from).collect();
+    let products = if switch.faults.current().stock_by_product {
+        products.list_with_stock_by_product(limit, offset).await?
+    } else {
+        products.list(limit, offset).await?
+    };
+    let products = products.into_iter().map(ProductResponse::from).collect();
     Ok(web::Json(ProductsResponse { products, limit, offset }))
 }
 

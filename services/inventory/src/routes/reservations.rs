@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::domain::{NewReservation, OrderId, Quantity, Reservation, ReservationState};
 use crate::error;
+use crate::faults::Switch;
 use crate::warehouse::Warehouse;
 
 #[derive(Deserialize, ToSchema)]
@@ -63,8 +64,10 @@ impl From<Reservation> for ReservationResponse {
 pub(super) async fn reserve_stock(
     _caller: ServiceCaller,
     warehouse: web::Data<Warehouse>,
+    switch: web::Data<Switch>,
     request: web::Json<ReserveRequest>,
 ) -> Result<HttpResponse, Problem> {
+    switch.admit()?;
     let mut invalid = InvalidFields::default();
     let Some(quantity) = invalid.check("quantity", Quantity::new(request.quantity)) else {
         return Err(invalid.into());
@@ -104,8 +107,10 @@ impl ReservationStateResponse {
 pub(super) async fn commit_reservation(
     _caller: ServiceCaller,
     warehouse: web::Data<Warehouse>,
+    switch: web::Data<Switch>,
     order_id: web::Path<String>,
 ) -> Result<web::Json<ReservationStateResponse>, Problem> {
+    switch.admit()?;
     let order = parse(&order_id)?;
     let state = warehouse.commit(order).await?;
     Ok(web::Json(ReservationStateResponse::new(order, state)))
@@ -127,8 +132,10 @@ pub(super) async fn commit_reservation(
 pub(super) async fn release_reservation(
     _caller: ServiceCaller,
     warehouse: web::Data<Warehouse>,
+    switch: web::Data<Switch>,
     order_id: web::Path<String>,
 ) -> Result<web::Json<ReservationStateResponse>, Problem> {
+    switch.admit()?;
     let order = parse(&order_id)?;
     let state = warehouse.release(order).await?;
     Ok(web::Json(ReservationStateResponse::new(order, state)))

@@ -11,7 +11,7 @@ use crate::domain::{NewProduct, Product, ProductId, Sku};
 
 #[derive(Clone)]
 pub(crate) struct Products {
-    database: Database,
+    pub(super) database: Database,
 }
 
 /// Why products were not inserted.

@@ -63,6 +63,12 @@ pub(super) struct ProductRow {
     created_at: NaiveDateTime,
 }
 
+impl ProductRow {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = stock)]
 pub(super) struct StockRow {

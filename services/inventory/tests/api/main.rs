@@ -1,5 +1,6 @@
 //! The service through its real socket, on SQLite, or on PostgreSQL where `TEST_POSTGRES_URL` is set.
 
+mod faults;
 mod harness;
 mod import;
 mod input;

@@ -1,4 +1,5 @@
-//! The process of the stand-in card gateway: `HOST`, `PORT` (8084), `GATEWAY_SLOW_MS` (10000).
+//! The process of the stand-in card gateway: `HOST`, `PORT` (8084), `GATEWAY_SLOW_MS` (10000), `FAULTS`
+//! (off).
 //!
 //! Exit code 0: it ended when it was asked to; 1: it could not start, or could not go on; 2: the
 //! configuration is wrong, and standard error names every mistake.

@@ -97,8 +97,9 @@ impl Ledger {
         Self { slow, books: Mutex::default() }
     }
 
-    /// Makes the charge, or finds the one that this reference stands for.
-    pub(super) fn charge(&self, reference: &str, order: Order) -> Result<State, Refusal> {
+    /// Makes the charge, or finds the one that this reference stands for. A new one ends as those of
+    /// `method` do, which is the order's own unless the gateway is told otherwise.
+    pub(super) fn charge_as(&self, method: Method, reference: &str, order: Order) -> Result<State, Refusal> {
         let mut books = self.books();
         if let Some(charge) = books.charges.get_mut(reference) {
             return match &charge.order {
@@ -107,7 +108,7 @@ impl Ledger {
             };
         }
         let transaction_id = format!("txn_{}", Uuid::now_v7().simple());
-        let state = match order.method {
+        let state = match method {
             Method::Ok => State::Captured { transaction_id: transaction_id.clone() },
             Method::Slow => {
                 State::Pending { until: Instant::now() + self.slow, transaction_id: transaction_id.clone() }
@@ -115,7 +116,7 @@ impl Ledger {
             Method::Declined => State::Declined,
             Method::Error => State::Failed,
         };
-        if matches!(order.method, Method::Ok | Method::Slow) {
+        if matches!(method, Method::Ok | Method::Slow) {
             books.by_transaction.insert(transaction_id, reference.to_owned());
         }
         books.enter(reference, Charge { order: Some(order), state: state.clone() });
@@ -198,6 +199,12 @@ mod tests {
     use super::*;
 
     const NEVER: Duration = Duration::from_secs(600);
+
+    impl Ledger {
+        fn charge(&self, reference: &str, order: Order) -> Result<State, Refusal> {
+            self.charge_as(order.method, reference, order)
+        }
+    }
 
     fn order(method: Method) -> Order {
         Order { amount_minor: 1999, currency: "EUR".into(), method }

@@ -7,6 +7,7 @@ use actix_web::web::{Data, Json, JsonConfig, Path, ServiceConfig};
 use actix_web::{HttpResponse, get, post};
 use serde::{Deserialize, Serialize};
 
+use super::faults::Switch;
 use super::ledger::{Ledger, Method, Order, Refusal, State};
 
 const BODY_LIMIT_BYTES: usize = 4096;
@@ -56,7 +57,7 @@ struct Refused {
 }
 
 #[post("/charges")]
-async fn charge(ledger: Data<Ledger>, request: Json<ChargeRequest>) -> HttpResponse {
+async fn charge(ledger: Data<Ledger>, switch: Data<Switch>, request: Json<ChargeRequest>) -> HttpResponse {
     let request = request.into_inner();
     let Some(method) = Method::parse(&request.payment_method) else {
         return refuse(StatusCode::UNPROCESSABLE_ENTITY, "unknown_payment_method");
@@ -71,7 +72,10 @@ async fn charge(ledger: Data<Ledger>, request: Json<ChargeRequest>) -> HttpRespo
         return refuse(StatusCode::UNPROCESSABLE_ENTITY, "invalid_reference");
     }
     let order = Order { amount_minor: request.amount_minor, currency: request.currency, method };
-    let state = match ledger.charge(&request.reference, order) {
+    // Before the books know of it: whoever does not wait for it is not charged.
+    actix_web::rt::time::sleep(switch.delay()).await;
+    let method = if switch.declines() { Method::Declined } else { method };
+    let state = match ledger.charge_as(method, &request.reference, order) {
         Ok(State::Pending { until, .. }) => {
             actix_web::rt::time::sleep(until.saturating_duration_since(Instant::now())).await;
             // Meanwhile it may have been voided, or have become so old that it is forgotten.

@@ -2,6 +2,7 @@
 //! `TEST_POSTGRES_URL` is set.
 
 mod charges;
+mod faults;
 mod gateway;
 mod harness;
 mod input;
