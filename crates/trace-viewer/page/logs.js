@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { choice, field, h, put, setOptions, settled } from "./dom.js";
 import { clock, colour, count, dateAndClock, severity, text } from "./format.js";
+import { pages } from "./pages.js";
 import { Rows } from "./rows.js";
 import { attributes, section } from "./span.js";
 import { chip } from "./traces.js";
@@ -24,9 +25,6 @@ export function showLogs({ main, parameters }) {
   let resources = new Map();
   let newest = 0;
   let more = false;
-  let busy = false;
-  let again = false;
-  let generation = 0;
 
   const values = () => Object.fromEntries(FILTERS.map((name) => [name, parameters.get(name) || null]));
   const value = (/** @type {string} */ name) => parameters.get(name) ?? "";
@@ -45,7 +43,7 @@ export function showLogs({ main, parameters }) {
   const rows = new Rows({
     label: "Log records, last one first", role: "listbox", name: "record", draw, key: (index) => String(records[index].sequence),
     onOpen: (index) => open(records[index]), onSelect: (index) => { if (!panel.hidden) open(records[index]); },
-    onEnd: () => { if (more) older(); },
+    onEnd: () => { if (more) list.next(); },
   });
   const panel = h("section", { class: "panel", "aria-label": "Log record", tabindex: "-1", hidden: true });
   const body = h("div", { class: "split" }, h("div", { class: "waterfall" }, rows.element), panel);
@@ -102,11 +100,10 @@ export function showLogs({ main, parameters }) {
       : `${count(records.length)}${more ? " and more" : ""} ${filtered ? "matching records" : "records"}`;
   }
 
-  async function load() {
-    const mine = generation += 1;
-    try {
+  const list = pages({
+    load: async (isWanted) => {
       const page = await get("/api/logs", { limit: PAGE, ...values() });
-      if (mine !== generation) return;
+      if (!isWanted()) return;
       ({ records, more } = page);
       newest = records[0]?.sequence ?? 0;
       resources = new Map();
@@ -114,44 +111,22 @@ export function showLogs({ main, parameters }) {
       rows.update(records.length);
       say();
       said.classList.remove("wrong");
-    } catch (error) {
-      if (mine !== generation) return;
-      said.textContent = `${error}`;
-      said.classList.add("wrong");
-    }
-  }
-
-  async function older() {
-    if (busy) return;
-    busy = true;
-    const mine = generation;
-    try {
+    },
+    more: async (isWanted) => {
       const page = await get("/api/logs", { limit: PAGE, before: records.at(-1)?.sequence, ...values() });
-      if (mine === generation) {
-        learn(page);
-        records.push(...page.records);
-        more = page.more;
-        rows.update(records.length, placeOf);
-        say();
-      }
-    } catch { /* the next scroll asks again */ }
-    busy = false;
-  }
-
-  async function update() {
-    if (busy) {
-      again = true;
-      return;
-    }
-    busy = true;
-    const mine = generation;
-    try {
+      if (!isWanted()) return;
+      learn(page);
+      records.push(...page.records);
+      more = page.more;
+      rows.update(records.length, placeOf);
+      say();
+    },
+    update: async (isWanted) => {
       const page = await get("/api/logs", { limit: PAGE, since: newest, ...values() });
-      if (mine === generation && page.more) {
+      if (isWanted() && page.more) {
         // More came at once than a page: begin anew.
-        busy = false;
-        await load();
-      } else if (mine === generation && page.records.length > 0) {
+        await list.reload();
+      } else if (isWanted() && page.records.length > 0) {
         learn(page);
         newest = page.records[0].sequence;
         records = [...page.records, ...records].filter((record) => record.sequence >= page.oldest);
@@ -159,15 +134,14 @@ export function showLogs({ main, parameters }) {
         rows.update(records.length, placeOf);
         say();
       }
-    } catch { /* the next event asks again */ }
-    busy = false;
-    // The end of the list may have come in sight meanwhile.
-    if (more) rows.draw();
-    if (again) {
-      again = false;
-      update();
-    }
-  }
+      return false;
+    },
+    settled: () => { if (more) rows.draw(); },
+    failed: (error) => {
+      said.textContent = `${error}`;
+      said.classList.add("wrong");
+    },
+  });
 
   function apply() {
     for (const name of FILTERS) {
@@ -179,7 +153,7 @@ export function showLogs({ main, parameters }) {
     history.replaceState(null, "", search ? `#/logs?${search}` : "#/logs");
     rows.element.scrollTop = 0;
     rows.current = null;
-    load();
+    list.reload();
   }
 
   form.addEventListener("input", settled(apply, 200));
@@ -195,11 +169,11 @@ export function showLogs({ main, parameters }) {
     setOptions(select, [["", "all"], ...services.map((/** @type {string} */ name) => [name, name])], select.value);
   }
 
-  load();
+  list.reload();
   listServices().catch(() => {});
   return {
     title: "Logs",
-    update,
+    update: list.refresh,
     leave: () => rows.leave(),
     key: (event) => {
       if (event.key === "Escape" && !panel.hidden) {

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { choice, field, h, setOptions, settled } from "./dom.js";
 import { clock, colour, count, dateAndClock, duration } from "./format.js";
 import { howToSend } from "./held.js";
+import { pages } from "./pages.js";
 import { Rows } from "./rows.js";
 
 /** @typedef {import("./api.js").TraceSummary} TraceSummary */
@@ -24,9 +25,6 @@ export function showTraces({ main, parameters }) {
   let cursor = null;
   /** @type {string | null} */
   let before = null;
-  let busy = false;
-  let again = false;
-  let generation = 0;
 
   const values = () => Object.fromEntries(FILTERS.map((name) => [name, parameters.get(name) || null]));
   const value = (/** @type {string} */ name) => parameters.get(name) ?? "";
@@ -48,7 +46,7 @@ export function showTraces({ main, parameters }) {
   const rows = new Rows({
     label: "Traces, newest first", role: "listbox", name: "trace", draw, key: (index) => traces[index].trace_id,
     onOpen: (index) => { location.hash = `#/traces/${traces[index].trace_id}`; },
-    onEnd: () => { if (before) more(); },
+    onEnd: () => { if (before) list.next(); },
   });
   const head = h("div", { class: "row trace-row row-head", "aria-hidden": "true" },
     h("span", { class: "when" }, "Start"), h("span", { class: "name" }, "Request"), h("span", { class: "services" }, "Services"),
@@ -88,68 +86,37 @@ export function showTraces({ main, parameters }) {
 
   const placeOf = (/** @type {string} */ id) => traces.findIndex((trace) => trace.trace_id === id);
 
-  /** The first page, with the filters as they are. */
-  async function load() {
-    const mine = generation += 1;
-    try {
+  const list = pages({
+    load: async (isWanted) => {
       const page = await get("/api/traces", { limit: PAGE, ...values() });
-      if (mine !== generation) return;
+      if (!isWanted()) return;
       ({ traces, cursor, before } = page);
       rows.update(traces.length);
       say();
       said.classList.remove("wrong");
-    } catch (error) {
-      if (mine !== generation) return;
+    },
+    more: async (isWanted) => {
+      const page = await get("/api/traces", { limit: PAGE, before, ...values() });
+      if (!isWanted()) return;
+      const known = new Set(traces.map((trace) => trace.trace_id));
+      traces.push(...page.traces.filter((/** @type {TraceSummary} */ trace) => !known.has(trace.trace_id)));
+      before = page.before;
+      rows.update(traces.length, placeOf);
+      say();
+    },
+    update: async (isWanted) => {
+      const changes = await get("/api/traces", { since: cursor, limit: PAGE, ...values() });
+      if (!isWanted()) return false;
+      cursor = changes.cursor;
+      merge(changes);
+      return changes.traces.length + changes.left.length >= PAGE;
+    },
+    settled: () => { if (before) rows.draw(); },
+    failed: (error) => {
       said.textContent = `${error}`;
       said.classList.add("wrong");
-    }
-  }
-
-  async function more() {
-    if (busy || !before) return;
-    busy = true;
-    const mine = generation;
-    try {
-      const page = await get("/api/traces", { limit: PAGE, before, ...values() });
-      if (mine === generation) {
-        const known = new Set(traces.map((trace) => trace.trace_id));
-        traces.push(...page.traces.filter((/** @type {TraceSummary} */ trace) => !known.has(trace.trace_id)));
-        before = page.before;
-        rows.update(traces.length, placeOf);
-        say();
-      }
-    } catch { /* the next scroll asks again */ }
-    busy = false;
-  }
-
-  /** Takes in what changed: one question at a time, however quickly it changes. */
-  async function update() {
-    if (cursor === null) {
-      load();
-      return;
-    }
-    if (busy) {
-      again = true;
-      return;
-    }
-    busy = true;
-    const mine = generation;
-    try {
-      const changes = await get("/api/traces", { since: cursor, limit: PAGE, ...values() });
-      if (mine === generation) {
-        cursor = changes.cursor;
-        merge(changes);
-        again = again || changes.traces.length + changes.left.length >= PAGE;
-      }
-    } catch { /* the next event asks again */ }
-    busy = false;
-    // The end of the list may have come in sight meanwhile.
-    if (before) rows.draw();
-    if (again) {
-      again = false;
-      update();
-    }
-  }
+    },
+  });
 
   /** @param {{ traces: TraceSummary[], left: string[], oldest: number }} changes */
   function merge(changes) {
@@ -176,7 +143,7 @@ export function showTraces({ main, parameters }) {
     history.replaceState(null, "", search ? `#/traces?${search}` : "#/traces");
     rows.element.scrollTop = 0;
     rows.current = null;
-    load();
+    list.reload();
   }
 
   form.addEventListener("input", settled(apply, 200));
@@ -194,11 +161,11 @@ export function showTraces({ main, parameters }) {
     setOptions(select, [["", "all"], ...services.map((/** @type {string} */ name) => [name, name])], select.value);
   }
 
-  load();
+  list.reload();
   listServices().catch(() => {});
   return {
     title: "Traces",
-    update,
+    update: () => (cursor === null ? list.reload() : list.refresh()),
     leave: () => rows.leave(),
     go: (next) => {
       parameters = next;
@@ -206,7 +173,7 @@ export function showTraces({ main, parameters }) {
         const input = /** @type {HTMLInputElement} */ (form.querySelector(`[name="${name}"]`));
         input.value = next.get(name) ?? "";
       }
-      load();
+      list.reload();
     },
     key: (event) => {
       if (event.key === "Escape" || !["ArrowDown", "ArrowUp", "j", "k"].includes(event.key)) return false;

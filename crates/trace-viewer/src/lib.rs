@@ -33,6 +33,7 @@
 //! A trace as text, for a terminal or a README: [`render_trace`].
 
 pub mod model;
+pub mod site;
 mod tree;
 
 mod limits;
@@ -49,6 +50,7 @@ mod server;
 mod render;
 
 pub use limits::Limits;
+pub use page::file as page_file;
 pub use problem::Problem;
 pub use render::{RenderOptions, render_trace};
 pub use server::{Options, Running, Viewer, serve};

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Parser;
+use trace_viewer::site::Hosts;
 use trace_viewer::{Limits, Options, Viewer};
 
 const MIB: usize = 1024 * 1024;
@@ -25,6 +26,10 @@ struct Cli {
     /// The port for OTLP/gRPC [default: 4317 unless it is taken]
     #[arg(long, value_name = "PORT")]
     grpc_port: Option<u16>,
+    /// A further name under which a listener on loopback may be asked for, such as host.docker.internal; may be
+    /// repeated
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
     /// Traces to keep; the oldest make room
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000, value_parser = positive)]
     max_traces: usize,
@@ -72,6 +77,7 @@ async fn main() -> anyhow::Result<()> {
         address: SocketAddr::new(cli.host, cli.port),
         http: cli.listener(cli.http_port, 4318),
         grpc: cli.listener(cli.grpc_port, 4317),
+        hosts: Hosts::new(cli.allow_host.clone()),
         limits: cli.limits(),
     })?;
     println!("page       {}", viewer.url());

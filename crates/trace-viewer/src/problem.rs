@@ -17,7 +17,7 @@ pub struct Problem {
     /// What went wrong this time.
     pub detail: String,
     /// Stable, for programs: `trace_not_found`, `invalid_query`, `not_found`, `method_not_allowed`,
-    /// `unsupported_media_type`, `too_many_followers`.
+    /// `unsupported_media_type`, `too_many_followers`, `unknown_host`.
     pub code: String,
 }
 

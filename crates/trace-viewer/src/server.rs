@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use futures_util::future::{Either, join, select};
 
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::live::Live;
 use crate::otlp::Receiver;
+use crate::site::Hosts;
 use crate::{Limits, Store, api, otlp, page};
 
 /// Connections open at a time, far more than a handful of services and a browser keep; each may
@@ -32,6 +34,10 @@ pub struct Options {
     pub http: Option<SocketAddr>,
     /// Where to take OTLP/gRPC, such as 4317. Default nowhere.
     pub grpc: Option<SocketAddr>,
+    /// Names under which listeners on loopback may be asked for, beside `localhost` and loopback addresses: a
+    /// browser that asks for another is under the spell of DNS rebinding, and is refused. Listeners
+    /// elsewhere take any name. Default none.
+    pub hosts: Hosts,
     /// What to keep and take at most.
     pub limits: Limits,
 }
@@ -39,7 +45,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8090));
-        Self { address, http: None, grpc: None, limits: Limits::default() }
+        Self { address, http: None, grpc: None, hosts: Hosts::default(), limits: Limits::default() }
     }
 }
 
@@ -50,6 +56,7 @@ pub struct Viewer {
     address: SocketAddr,
     http: Option<TcpListener>,
     grpc: Option<TcpListener>,
+    hosts: Hosts,
     store: Arc<Store>,
 }
 
@@ -63,7 +70,8 @@ impl Viewer {
         let address = listener.local_addr()?;
         let http = options.http.map(listen).transpose()?;
         let grpc = options.grpc.map(listen).transpose()?;
-        Ok(Self { listener, address, http, grpc, store: Arc::new(Store::new(options.limits)) })
+        let store = Arc::new(Store::new(options.limits));
+        Ok(Self { listener, address, http, grpc, hosts: options.hosts, store })
     }
 
     /// The further address for OTLP/HTTP, where there is one.
@@ -145,8 +153,11 @@ impl Viewer {
         let store = web::Data::from(Arc::clone(&self.store));
         let receiver = web::Data::new(Receiver::new(Arc::clone(&self.store)));
         let live = web::Data::new(Live::new(stopping.clone()));
+        let hosts = self.hosts;
         let mut server = HttpServer::new(move || {
+            let hosts = hosts.clone();
             App::new()
+                .wrap(from_fn(move |request, next| hosts.clone().check(request, next)))
                 .app_data(store.clone())
                 .app_data(receiver.clone())
                 .app_data(live.clone())

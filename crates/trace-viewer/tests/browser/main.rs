@@ -1,13 +1,12 @@
 //! The page as a person uses it, in Debian's chromium. `cargo test -p trace-viewer --test browser -- --ignored`.
 
-mod driver;
 mod telemetry;
 
+use browser::Browser;
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 use trace_viewer::{Limits, Options, Running, Viewer};
 
-use self::driver::Browser;
 use self::telemetry::{HOSTILE, declined_order, hostile, many, wide};
 
 const ENTER: &str = "\u{e007}";

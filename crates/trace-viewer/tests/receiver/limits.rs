@@ -61,9 +61,9 @@ async fn the_oldest_traces_leave_and_the_status_says_so() {
 async fn broken_connections_leave_the_viewer_serving() {
     let peer = Peer::start(Limits::default());
     for request in [
-        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
-        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999\r\n\r\n",
+        "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
+        "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999999999999999\r\n\r\n",
         "\0\0\0\0\r\n\r\n",
     ] {
         let mut stream = TcpStream::connect(peer.viewer.address()).unwrap();

@@ -1,8 +1,8 @@
 //! What the page is served with, and what it asks for.
 
-use reqwest::StatusCode;
-use trace_viewer::Limits;
+use reqwest::{Method, StatusCode};
 use trace_viewer::model::{Graph, Instruments, Logs, SeriesList, Services, Trace, TraceList};
+use trace_viewer::{Limits, Problem};
 
 use super::{JSON, PROTOBUF, Peer, protobuf, root, trace_id};
 
@@ -121,4 +121,25 @@ async fn filters_pages_series_and_graph_are_asked_for_by_address() {
     ] {
         assert_eq!(peer.get(path).await.status(), StatusCode::BAD_REQUEST, "{path}");
     }
+}
+
+#[actix_web::test]
+async fn a_name_that_was_rebound_to_this_machine_reads_nothing_and_sends_nothing() {
+    let peer = Peer::start(Limits::default());
+    peer.post("/v1/traces", PROTOBUF, protobuf(vec![root(1)])).await;
+    let ask = |method: Method, path: &str, host: &str| {
+        let request = peer.client.request(method, format!("{}{path}", peer.viewer.url()));
+        request.header("host", host).header("content-type", JSON).send()
+    };
+    for path in ["/", "/main.js", "/api/traces", "/api/live", "/nowhere"] {
+        let refused = ask(Method::GET, path, "rebound.example:8090").await.unwrap();
+        assert_eq!(refused.status(), StatusCode::MISDIRECTED_REQUEST, "{path}");
+        assert_eq!(refused.json::<Problem>().await.unwrap().code, "unknown_host");
+    }
+    let sent = ask(Method::POST, "/v1/traces", "rebound.example").await.unwrap();
+    assert_eq!(sent.status(), StatusCode::MISDIRECTED_REQUEST);
+    for host in ["localhost:8090", "127.0.0.1", "[::1]:1"] {
+        assert_eq!(ask(Method::GET, "/api/traces", host).await.unwrap().status(), StatusCode::OK, "{host}");
+    }
+    assert_eq!(peer.status().await.received.requests, 1);
 }
