@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use service_kit::process::DoctorOptions;
 
 use crate::parts::Part;
+use crate::scenarios::Scenario;
 
 /// Starts the order system, places three orders and draws their traces; then stays and draws the trace
 /// of every further order.
@@ -59,6 +60,9 @@ pub struct Options {
     /// Keep ordering at this rate, orders a second
     #[arg(long, value_name = "RPS", value_parser = rate)]
     pub load: Option<f64>,
+    /// Break something from the start, as the page's switches do; may be repeated
+    #[arg(long, value_name = "NAME", conflicts_with = "once")]
+    pub scenario: Vec<Scenario>,
     /// Use these PostgreSQL databases instead of SQLite; {service} stands for user, order, inventory
     /// and payment, as in postgres://app:secret@localhost/{service}
     #[arg(long, value_name = "URL")]

@@ -8,6 +8,10 @@
 //! | [`process`] | starts one, waits until it answers, stops it |
 //! | [`system`] | starts and stops all of them in order |
 //! | [`shop`] | fills the shop, and orders in it |
+//! | [`traffic`] | customers without a browser, and how they fared |
+//! | [`scenarios`] | what can be broken on purpose |
+//! | [`stage`] | switches scenarios on the running system |
+//! | [`storefront`] | the page to order on, and to switch them |
 //! | [`traces`] | reads traces from the viewer |
 //! | [`show`] | what the command prints |
 //!
@@ -16,7 +20,11 @@ pub mod cli;
 pub mod doctor;
 pub mod parts;
 pub mod process;
+pub mod scenarios;
 pub mod shop;
 pub mod show;
+pub mod stage;
+pub mod storefront;
 pub mod system;
 pub mod traces;
+pub mod traffic;

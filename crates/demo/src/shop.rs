@@ -28,6 +28,7 @@ pub struct Shop {
     /// What can be ordered.
     pub products: Vec<Product>,
     orders: String,
+    listing: String,
     login: String,
     access_token: String,
     client: reqwest::Client,
@@ -44,13 +45,20 @@ pub struct Product {
     pub stock: i64,
 }
 
-/// Name, category, price in cents, stock.
-const PRODUCTS: [(&str, &str, i64, i64); 5] = [
+/// Name, category, price in cents, stock. A dozen: enough for a leak of queries to be told of.
+const PRODUCTS: [(&str, &str, i64, i64); 12] = [
     ("Espresso machine", "kitchen", 24_900, 1_000_000),
     ("Coffee beans, 1 kg", "grocery", 1_850, 1_000_000),
     ("Milk jug", "kitchen", 1_450, 1_000_000),
     ("Signed poster", "art", 4_500, 1),
     ("Barista's first edition", "books", 9_900, 0),
+    ("Burr grinder", "kitchen", 12_900, 1_000_000),
+    ("Pour-over cone", "kitchen", 2_200, 1_000_000),
+    ("Paper filters", "grocery", 390, 1_000_000),
+    ("Green tea, 100 g", "grocery", 980, 1_000_000),
+    ("Tasting spoon", "kitchen", 750, 1_000_000),
+    ("Map of origins", "art", 3_900, 1_000_000),
+    ("Roasting at home", "books", 2_400, 1_000_000),
 ];
 
 impl Shop {
@@ -63,6 +71,7 @@ impl Shop {
         let mut shop = Self {
             products: inside.make_products().await.context("importing products")?,
             orders: format!("{}/api/orders", system.url(Part::Order)),
+            listing: format!("{}/api/products?limit=100", system.url(Part::Inventory)),
             login: format!("{}/api/users/login", system.url(Part::User)),
             access_token: String::new(),
             client: system.client().clone(),
@@ -159,6 +168,14 @@ impl Shop {
 }
 
 impl Shop {
+    /// Looks at the products.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub async fn browse(&self) -> anyhow::Result<StatusCode> {
+        Ok(self.client.get(&self.listing).send().await?.status())
+    }
+
     /// One of the user's orders.
     ///
     /// # Errors
@@ -205,8 +222,21 @@ impl<'a> Inside<'a> {
     /// # Errors
     /// Where the inventory service refuses.
     pub async fn make_products(&self) -> anyhow::Result<Vec<Product>> {
+        self.import(&PRODUCTS).await
+    }
+
+    /// Makes a product that there are forty pieces of, each time a new one.
+    ///
+    /// # Errors
+    /// Where the inventory service refuses.
+    pub async fn make_hot_product(&self) -> anyhow::Result<Product> {
+        let mut made = self.import(&[("Midnight roast", "grocery", 3_200, 40)]).await?;
+        made.pop().context("no product was imported")
+    }
+
+    async fn import(&self, products: &[(&'static str, &str, i64, i64)]) -> anyhow::Result<Vec<Product>> {
         let run = uuid::Uuid::now_v7().simple().to_string();
-        let rows: Vec<Value> = PRODUCTS
+        let rows: Vec<Value> = products
             .iter()
             .enumerate()
             .map(|(index, (name, category, price_minor, stock))| {
@@ -222,9 +252,9 @@ impl<'a> Inside<'a> {
             .collect();
         let request = self.request(Method::POST, Part::Inventory, "/internal/products/import").json(&rows);
         let imported: Imported = answer(request).await?;
-        ensure!(imported.product_ids.len() == PRODUCTS.len(), "not every product was imported");
-        let products = imported.product_ids.into_iter().zip(PRODUCTS);
-        Ok(products.map(|(id, (name, _, _, stock))| Product { id, name, stock }).collect())
+        ensure!(imported.product_ids.len() == products.len(), "not every product was imported");
+        let made = imported.product_ids.into_iter().zip(products);
+        Ok(made.map(|(id, &(name, _, _, stock))| Product { id, name, stock }).collect())
     }
 
     /// Makes a user, with a tenant of their own, and answers their id.
@@ -257,8 +287,13 @@ impl<'a> Inside<'a> {
         Ok(())
     }
 
-    fn request(&self, method: Method, part: Part, path: &str) -> RequestBuilder {
-        let token = self.tokens.issue(&format!("{}-service", part.name()), None);
+    /// A request with a service token for this process.
+    pub fn request(&self, method: Method, part: Part, path: &str) -> RequestBuilder {
+        let audience = match part {
+            Part::Gateway => payment_service::gateway::NAME.to_owned(),
+            _ => format!("{}-service", part.name()),
+        };
+        let token = self.tokens.issue(&audience, None);
         let request = self.system.client().request(method, format!("{}{path}", self.system.url(part)));
         request.bearer_auth(token.expose_secret())
     }

@@ -1,9 +1,11 @@
 //! What the command prints, and when it ends.
 
 mod follow;
+mod load;
 mod samples;
 
-use std::io::Write;
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,9 +17,13 @@ use trace_viewer::RenderOptions;
 use crate::cli::Options;
 use crate::parts::Part;
 use crate::process::{Process, terminated};
+use crate::scenarios::Scenario;
 use crate::shop::{EMAIL, PASSWORD, Shop};
+use crate::stage::Stage;
+use crate::storefront::{Facts, Storefront};
 use crate::system::{Plan, System};
 use crate::traces::Traces;
+use crate::traffic::{self, Errand, Tally, Traffic};
 
 /// Runs the system as the options say, until Ctrl-C or, with `--once`, until its orders are placed.
 pub fn run(options: Options) -> ExitCode {
@@ -47,12 +53,14 @@ fn say(text: impl std::fmt::Display) {
 /// Whether everything went as it should.
 async fn demonstrate(options: Options) -> anyhow::Result<bool> {
     let folder = Folder::open(options.data.clone())?;
+    // Before the services start, which are told whose pages may call them.
+    let storefront = Storefront::bind(true)?;
     let plan = Plan {
         program: std::env::current_exe().context("finding this program")?,
         data: folder.path()?,
         database_url: options.database_url.clone(),
         default_ports: true,
-        variables: Vec::new(),
+        variables: vec![("CORS_ALLOWED_ORIGINS".to_owned(), storefront.origins())],
     };
     say("Starting the order system: six processes, each with its own port.\n");
     let beginning = Instant::now();
@@ -75,7 +83,7 @@ async fn demonstrate(options: Options) -> anyhow::Result<bool> {
     };
     let mut system = system;
     let succeeded = tokio::select! {
-        result = use_it(&mut system, &options, beginning) => result,
+        result = use_it(&mut system, storefront, &options, beginning) => result,
         () = terminated() => Ok(true),
     };
     say("\nStopping: callers first, the viewer last.");
@@ -88,7 +96,12 @@ async fn demonstrate(options: Options) -> anyhow::Result<bool> {
     Ok(succeeded)
 }
 
-async fn use_it(system: &mut System, options: &Options, beginning: Instant) -> anyhow::Result<bool> {
+async fn use_it(
+    system: &mut System,
+    storefront: Storefront,
+    options: &Options,
+    beginning: Instant,
+) -> anyhow::Result<bool> {
     let shop = Shop::open(system).await.context("filling the shop")?;
     say(format_args!(
         "\nReady after {:.1} s, with {} products and a user. Three orders:\n",
@@ -101,20 +114,66 @@ async fn use_it(system: &mut System, options: &Options, beginning: Instant) -> a
     if options.once {
         return Ok(complete);
     }
-    say(invitation(system, &shop));
-    say(match options.load {
-        Some(rate) => format!("Ordering {rate} times a second. Ctrl-C stops everything."),
-        None => "The trace of every further order is drawn here. Ctrl-C stops everything.".to_owned(),
+    say(invitation(system, &shop, &storefront.url()));
+    let (facts, client) = (Facts::new(system, &shop), system.client().clone());
+    let mut stage = Stage::new(system, shop.clone());
+    let desk = stage.desk();
+    for scenario in &options.scenario {
+        stage.switch(*scenario, true).await?;
+    }
+    let tally = Tally::default();
+    let _load = options.load.map(|rate| {
+        say(format_args!("Ordering {rate} times a second; the numbers are those of the last ten seconds."));
+        let plan = traffic::Plan { errand: Errand::Mixed, rate };
+        Traffic::start(shop.clone(), shop.in_stock().clone(), plan, tally.clone())
     });
-    match options.load {
-        Some(rate) => follow::keep_ordering(system, &shop, rate).await?,
-        None => follow::draw_further_orders(system, &traces, &rendering).await?,
+    if options.load.is_none() {
+        say("The trace of every further order is drawn here.");
+    }
+    say("Ctrl-C stops everything.\n");
+    let telling = async {
+        match options.load {
+            Some(rate) => load::tell(&tally, rate, &desk, &rendering, std::io::stdout().is_terminal()).await,
+            None => follow::draw_further_orders(&traces, &desk, &rendering).await,
+        }
+    };
+    tokio::select! {
+        ended = stage.run() => match ended? {},
+        served = storefront.serve(facts, desk.clone(), client) => served?,
+        () = telling => {}
     }
     Ok(true)
 }
 
+/// Which scenarios were told of.
+#[derive(Default)]
+struct Switches(BTreeSet<Scenario>);
+
+impl Switches {
+    /// Says which scenarios were switched, and where to look; whether there were any.
+    fn tell(&mut self, on: BTreeSet<Scenario>) -> bool {
+        for scenario in on.difference(&self.0) {
+            say(told(*scenario));
+        }
+        for scenario in self.0.difference(&on) {
+            say(format_args!("Scenario {} is off.\n", scenario.name()));
+        }
+        let changed = on != self.0;
+        self.0 = on;
+        changed
+    }
+}
+
+fn told(scenario: Scenario) -> String {
+    let about = scenario.describe();
+    format!(
+        "Scenario {} is on. {}\n  Look: {}\n  More: docs/scenarios/{}.md\n",
+        about.name, about.broken, about.look, about.name
+    )
+}
+
 /// What to try next, ready to be pasted.
-fn invitation(system: &System, shop: &Shop) -> String {
+fn invitation(system: &System, shop: &Shop, storefront: &str) -> String {
     let (user, order, viewer) = (system.url(Part::User), system.url(Part::Order), system.url(Part::Viewer));
     let documents: String = [Part::Order, Part::User, Part::Inventory, Part::Payment]
         .map(|part| format!("    {:<10} {}/docs/\n", part.name(), system.url(part)))
@@ -133,6 +192,7 @@ Order (also: card_declined, card_slow, gateway_error):
 
 Look:
 
+  {storefront}/ is the shop in the browser: order there, and break things on purpose.
   {viewer}/ shows traces, logs and metrics in the browser.
   Each service has its API to try in the browser:
 {documents}"#

@@ -143,6 +143,15 @@ impl System {
             set("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned());
             set("OTEL_BLRP_SCHEDULE_DELAY", "100".to_owned());
         }
+        if matches!(part, Part::Gateway | Part::Inventory) {
+            // This is a demonstration: these can be told to fail, by whoever has the secret.
+            set("FAULTS", "on".to_owned());
+            set("SERVICE_TOKEN_SECRET", self.secrets.service_token.expose_secret().to_owned());
+        }
+        if part == Part::Inventory {
+            // The shop has a dozen products, so a leak of queries shows at a dozen.
+            set("OTEL_INSTRUMENTATION_DB_REPEATED_QUERY_THRESHOLD", "12".to_owned());
+        }
         variables.extend(self.plan.variables.iter().cloned());
         variables
     }

@@ -38,6 +38,15 @@ impl Traces {
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
+    /// The newest traces that this query of the viewer's API matches, such as `status=error`.
+    ///
+    /// # Errors
+    /// Where the viewer gives no such answer.
+    pub async fn search(&self, query: &str) -> anyhow::Result<TraceList> {
+        let answer = self.client.get(format!("{}/api/traces?{query}", self.url)).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+
     /// One trace, as far as it has arrived; `None` before its first span.
     ///
     /// # Errors

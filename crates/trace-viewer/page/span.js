@@ -84,8 +84,15 @@ export function attributes(of, without = []) {
   const rows = Object.entries(of).filter(([key]) => !without.includes(key));
   if (rows.length === 0) return h("p", { class: "muted" }, "none");
   return h("table", { class: "attributes" }, h("tbody", {}, rows.map(([key, value]) => h("tr", {},
-    h("th", { scope: "row" }, key), h("td", { title: type(value) }, text(value))))));
+    h("th", { scope: "row" }, breakable(key)), h("td", { title: type(value) }, text(value))))));
 }
+
+/**
+ * A dotted name that breaks after its dots and underscores, rather than within a word.
+ *
+ * @param {string} name
+ */
+const breakable = (name) => name.split(/(?<=[._])/).flatMap((part) => [h("wbr"), part]).slice(1);
 
 /** @param {[string, string][]} rows */
 function table(rows) {

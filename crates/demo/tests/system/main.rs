@@ -8,3 +8,4 @@ mod leaks;
 mod orders;
 mod proxy;
 mod refusals;
+mod scenarios;
