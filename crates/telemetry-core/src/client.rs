@@ -78,8 +78,15 @@ pub struct UrlTemplate(pub &'static str);
 #[derive(Clone, Copy)]
 struct Tries(i64);
 
-type RequestHook = dyn Fn(&Request, &SpanRef<'_>) + Send + Sync;
-type ResponseHook = dyn Fn(&Response, &SpanRef<'_>) + Send + Sync;
+pub(crate) type RequestHook = dyn Fn(&Request, &SpanRef<'_>) + Send + Sync;
+pub(crate) type ResponseHook = dyn Fn(&Response, &SpanRef<'_>) + Send + Sync;
+
+/// Hooks of all clients of a [`Telemetry`].
+#[derive(Clone, Default)]
+pub(crate) struct ClientHooks {
+    pub(crate) on_request: Hooks<RequestHook>,
+    pub(crate) on_response: Hooks<ResponseHook>,
+}
 
 /// The middleware; made by [`Telemetry::client_middleware`](crate::Telemetry::client_middleware).
 #[derive(Clone)]
@@ -118,8 +125,8 @@ impl ClientTelemetry {
             methods: Methods::new(&http.known_methods),
             request_headers: Capture::new("http.request.header.", &http.client_headers.request),
             response_headers: Capture::new("http.response.header.", &http.client_headers.response),
-            on_request: Hooks::default(),
-            on_response: Hooks::default(),
+            on_request: telemetry.client_hooks().on_request.clone(),
+            on_response: telemetry.client_hooks().on_response.clone(),
             peer_name: None,
             hosts: None,
             sends_baggage: true,

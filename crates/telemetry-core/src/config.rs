@@ -156,6 +156,12 @@ impl Config {
         }
     }
 
+    /// Notes what code decided beside the variables, in place of what was noted under this name before.
+    pub(crate) fn note(&mut self, name: &str, value: String) {
+        self.settings.retain(|setting| setting.name != name);
+        self.settings.push(Setting { name: name.to_owned(), value, source: Source::Code });
+    }
+
     /// Whether `ENVIRONMENT` is `development`.
     pub fn is_development(&self) -> bool {
         self.environment == DEVELOPMENT

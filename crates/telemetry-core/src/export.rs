@@ -13,8 +13,11 @@ mod logs;
 mod metrics;
 mod otlp;
 mod overflow;
+mod own;
+mod parts;
 mod sdk_metrics;
 mod shutdown;
+mod side_by_side;
 mod spans;
 
 use std::sync::Arc;
@@ -24,11 +27,11 @@ use std::time::Duration;
 use opentelemetry::Key;
 use opentelemetry::metrics::Meter;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::logs::{LogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, InstrumentKind, MeterProviderBuilder, SdkMeterProvider, Stream,
 };
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, TracerProviderBuilder};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanProcessor};
 
 use crate::Config;
 use crate::config::{ExemplarFilter, Exporter, HistogramAggregation, Otlp, Signal};
@@ -37,16 +40,21 @@ use crate::prometheus::PullReader;
 use crate::propagation::Deferring;
 use crate::untraced::UnlessUntraced;
 use counter::Counter;
+use metrics::SharedReader;
 use otlp::{Connection, Delivery, OtlpExporter, Transport};
+use own::OwnExporter;
 use sdk_metrics::{Component, CountedSampler, Started};
+use side_by_side::SideBySide;
 
-pub use health::{Drops, ExportHealth, Failures, LastError, LimitsHealth, SignalHealth};
+pub use health::{Drops, ExportHealth, ExporterHealth, Failures, LastError, LimitsHealth, SignalHealth};
 pub(crate) use limits::cut;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use limits::limit_span;
 pub(crate) use otlp::install_crypto_provider;
 pub(crate) use overflow::Overflows;
-pub use shutdown::{ShutdownReport, SignalReport};
+pub(crate) use own::AnySampler;
+pub(crate) use parts::Parts;
+pub use shutdown::{ExporterReport, ShutdownReport, SignalReport};
 
 /// The target of this module's own log lines.
 const TARGET: &str = "telemetry_core::export";
@@ -56,6 +64,8 @@ const TARGET: &str = "telemetry_core::export";
 pub(crate) struct Providers {
     /// Makes tracers.
     pub(crate) tracer: SdkTracerProvider,
+    /// Whether the application made that one.
+    pub(crate) is_tracer_own: bool,
     /// Makes meters.
     pub(crate) meter: SdkMeterProvider,
     /// Makes loggers, for the bridge from `tracing`.
@@ -70,103 +80,47 @@ pub(crate) struct Providers {
 }
 
 impl Providers {
-    /// Starts the exporters that the configuration names. With `OTEL_SDK_DISABLED` there are none, and no span
-    /// is recorded.
-    ///
-    /// `extend` may add to the tracer provider what is not its configuration, such as a span processor.
+    /// Starts the exporters that the configuration names, and those that the application brings. With
+    /// `OTEL_SDK_DISABLED` there are none of either, and no span is recorded.
     ///
     /// # Errors
     /// Where a thread or the HTTP client cannot be made; `https://` needs root certificates on the machine.
-    pub(crate) fn start(
-        config: &Config,
-        resource: &Resource,
-        extend: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder,
-    ) -> Result<Self, ExportError> {
-        let started = Started::default();
-        let mut tracer = SdkTracerProvider::builder()
-            .with_resource(resource.clone())
-            .with_sampler(CountedSampler {
-                sampler: UnlessUntraced(Deferring(config.traces.sampler.clone())),
-                started: started.clone(),
-            })
-            .with_span_limits(config.traces.limits);
+    pub(crate) fn start(config: &Config, resource: &Resource, parts: Parts) -> Result<Self, ExportError> {
+        let parts = if config.disabled { Parts::default() } else { parts };
         // The console has no place for them.
         let has_place = |exporter: &Exporter| matches!(exporter, Exporter::Otlp | Exporter::Prometheus);
         let is_exported = !config.disabled && config.metrics.exporters.iter().any(has_place);
         let filter = if is_exported { config.metrics.exemplars } else { ExemplarFilter::AlwaysOff };
-        let exemplars = Exemplars::new(filter);
-        let overflows = Overflows::new(config.metrics.cardinality_limit);
-        let mut meter = limited(config.metrics.cardinality_limit, config.metrics.histograms)
-            .with_resource(resource.clone());
-        let mut logger = SdkLoggerProvider::builder().with_resource(resource.clone());
-        let mut pull = None;
-        let mut pipelines = Pipelines::default();
-
-        if config.disabled {
-            tracer = tracer.with_sampler(Sampler::AlwaysOff);
-        } else {
-            tracer = extend(tracer);
-            // The console comes last, so that no shutdown waits for it before the collector has everything.
-            if config.traces.exporters.contains(&Exporter::Otlp) {
-                tracer = tracer.with_span_processor(spans::processor(&config.traces, &mut pipelines)?);
-            }
-            if config.traces.exporters.contains(&Exporter::Console) {
-                let service = resource.get(&Key::from_static_str("service.name"));
-                let (spans, counter) = console::ConsoleSpans::start(
-                    console::Output::stdout(),
-                    service.map(|name| name.to_string()).unwrap_or_default(),
-                    config.traces.attribute_value_length,
-                )
-                .map_err(ExportError::Thread)?;
-                tracer = tracer.with_span_processor(spans);
-                pipelines.console = Some(counter);
-            }
-            for exporter in &config.metrics.exporters {
-                meter = match exporter {
-                    Exporter::Console => meter.with_reader(metrics::reader(
-                        console::Metrics::to_stdout(),
-                        config.metrics.interval,
-                        &overflows,
-                    )),
-                    Exporter::Otlp => meter.with_reader(metrics::otlp_reader(
-                        &config.metrics,
-                        &mut pipelines,
-                        &overflows,
-                        &exemplars,
-                    )?),
-                    // The reader below is all it needs.
-                    Exporter::Prometheus => meter,
-                };
-            }
-            if !config.metrics.exporters.is_empty() {
-                let reader = PullReader::new(overflows.clone());
-                meter = meter.with_reader(reader.clone());
-                pull = Some(reader);
-            }
-            // On the console log records are the subscriber's lines; they need no exporter.
-            if config.logs.exporters.contains(&Exporter::Otlp) {
-                logger = logger.with_log_processor(logs::processor(&config.logs, &mut pipelines)?);
-            }
-        }
-        Ok(Self {
-            tracer: tracer.build(),
-            meter: meter.build(),
-            logger: logger.build(),
-            pull,
-            exemplars,
-            overflows,
-            started,
-            pipelines: Arc::new(pipelines),
-        })
+        let mut starting = Starting {
+            config,
+            resource,
+            exemplars: Exemplars::new(filter),
+            overflows: Overflows::new(config.metrics.cardinality_limit),
+            started: Started::default(),
+            pull: None,
+            pipelines: Pipelines::default(),
+        };
+        let is_tracer_own = parts.tracer_provider.is_some();
+        let tracer = match parts.tracer_provider {
+            Some(own) => own,
+            None => starting.tracer(parts.sampler, parts.spans)?,
+        };
+        let meter = match parts.meter_provider {
+            Some(own) => own,
+            None => starting.meter(parts.metrics, parts.views)?,
+        };
+        let logger = match parts.logger_provider {
+            Some(own) => own,
+            None => starting.logger(parts.logs)?,
+        };
+        let Starting { exemplars, overflows, started, pull, pipelines, .. } = starting;
+        let pipelines = Arc::new(pipelines);
+        Ok(Self { tracer, is_tracer_own, meter, logger, pull, exemplars, overflows, started, pipelines })
     }
 
     /// What became of everything that was to be exported so far.
     pub(crate) fn health(&self) -> ExportHealth {
-        let health = |counter: &Option<Arc<Counter>>| counter.as_deref().map(Counter::health);
-        ExportHealth {
-            traces: health(&self.pipelines.traces),
-            metrics: health(&self.pipelines.metrics),
-            logs: health(&self.pipelines.logs),
+        let mut health = ExportHealth {
             limits: LimitsHealth {
                 log_attributes_dropped: self.pipelines.log_attributes_dropped.load(Ordering::Relaxed),
                 console_spans_dropped: self
@@ -177,21 +131,30 @@ impl Providers {
                 log_lines_suppressed: self.pipelines.log_lines_suppressed.load(Ordering::Relaxed),
                 metrics_overflowing: self.overflows.names(),
             },
+            ..ExportHealth::default()
+        };
+        for route in &self.pipelines.routes {
+            let counts = route.counter.health();
+            match route.signal {
+                Signal::Traces if route.is_main => health.traces = Some(counts),
+                Signal::Metrics if route.is_main => health.metrics = Some(counts),
+                Signal::Logs if route.is_main => health.logs = Some(counts),
+                signal => {
+                    let exporter = route.component.name().to_owned();
+                    health.further.push(ExporterHealth { exporter, signal, health: counts });
+                }
+            }
         }
+        health
     }
 
     /// Makes the metrics in which the export tells of itself.
     pub(crate) fn observe(&self, meter: &Meter) {
-        let counter = |signal| match signal {
-            Signal::Traces => self.pipelines.traces.as_ref(),
-            Signal::Metrics => self.pipelines.metrics.as_ref(),
-            Signal::Logs => self.pipelines.logs.as_ref(),
-        };
-        self.started.observe(meter, counter(Signal::Traces));
-        for component in &self.pipelines.components {
-            if let Some(counter) = counter(component.signal()) {
-                component.observe(meter, counter);
-            }
+        let routes = &self.pipelines.routes;
+        let of_spans = routes.iter().find(|route| route.signal == Signal::Traces);
+        self.started.observe(meter, of_spans.map(|route| &route.counter));
+        for route in routes {
+            route.component.observe(meter, &route.counter);
         }
     }
 
@@ -208,18 +171,140 @@ impl Providers {
     }
 }
 
-/// What stands behind the providers: a counter for each signal that goes to a collector, and the connection.
+/// Providers in the making.
+struct Starting<'a> {
+    config: &'a Config,
+    resource: &'a Resource,
+    exemplars: Exemplars,
+    overflows: Overflows,
+    started: Started,
+    pull: Option<PullReader>,
+    pipelines: Pipelines,
+}
+
+impl Starting<'_> {
+    fn tracer(
+        &mut self,
+        sampler: Option<AnySampler>,
+        own: Vec<parts::MakeSpans>,
+    ) -> Result<SdkTracerProvider, ExportError> {
+        let (disabled, traces) = (self.config.disabled, &self.config.traces);
+        let sampler = sampler.unwrap_or_else(|| AnySampler::ours(traces.sampler.clone()));
+        let tracer =
+            SdkTracerProvider::builder().with_resource(self.resource.clone()).with_span_limits(traces.limits);
+        if disabled {
+            return Ok(tracer.with_sampler(Sampler::AlwaysOff).build());
+        }
+        let tracer = tracer.with_sampler(CountedSampler {
+            sampler: UnlessUntraced(Deferring(sampler)),
+            started: self.started.clone(),
+        });
+        let mut exporting = Vec::new();
+        if traces.exporters.contains(&Exporter::Otlp) {
+            exporting.push(spans::processor(traces, &traces.batch, &traces.otlp, &mut self.pipelines)?);
+        }
+        // What the application brings comes first: it may add to a span what exporters are to see.
+        let mut all: Vec<Box<dyn SpanProcessor>> =
+            own.into_iter().map(|make| make(traces, &mut self.pipelines)).collect();
+        all.extend(exporting);
+        let mut tracer = tracer.with_span_processor(SideBySide(all));
+        // The console comes last, so that no shutdown waits for it before the collector has everything.
+        if traces.exporters.contains(&Exporter::Console) {
+            let service = self.resource.get(&Key::from_static_str("service.name"));
+            let (spans, counter) = console::ConsoleSpans::start(
+                console::Output::stdout(),
+                service.map(|name| name.to_string()).unwrap_or_default(),
+                traces.attribute_value_length,
+            )
+            .map_err(ExportError::Thread)?;
+            tracer = tracer.with_span_processor(spans);
+            self.pipelines.console = Some(counter);
+        }
+        Ok(tracer.build())
+    }
+
+    fn meter(
+        &mut self,
+        own: Vec<parts::MakeMetrics>,
+        views: Vec<Box<parts::View>>,
+    ) -> Result<SdkMeterProvider, ExportError> {
+        let metrics = &self.config.metrics;
+        let mut meter = limited(metrics.cardinality_limit, metrics.histograms, views)
+            .with_resource(self.resource.clone());
+        if self.config.disabled {
+            return Ok(meter.build());
+        }
+        let mut readers = Vec::new();
+        for exporter in &metrics.exporters {
+            match exporter {
+                Exporter::Console => {
+                    let console = console::Metrics::to_stdout();
+                    meter = meter.with_reader(metrics::reader(console, metrics.interval, &self.overflows));
+                }
+                Exporter::Otlp => readers.push(metrics::otlp_reader(
+                    metrics,
+                    &metrics.otlp,
+                    &mut self.pipelines,
+                    &self.overflows,
+                    &self.exemplars,
+                )?),
+                // The reader below is all it needs.
+                Exporter::Prometheus => {}
+            }
+        }
+        readers.extend(own.into_iter().map(|make| make(metrics, &mut self.pipelines, &self.overflows)));
+        for reader in readers {
+            let reader = SharedReader(Arc::from(reader));
+            self.pipelines.readers.push(reader.clone());
+            meter = meter.with_reader(reader);
+        }
+        if !metrics.exporters.is_empty() {
+            let reader = PullReader::new(self.overflows.clone());
+            meter = meter.with_reader(reader.clone());
+            self.pull = Some(reader);
+        }
+        Ok(meter.build())
+    }
+
+    fn logger(&mut self, own: Vec<parts::MakeLogs>) -> Result<SdkLoggerProvider, ExportError> {
+        let logs = &self.config.logs;
+        let logger = SdkLoggerProvider::builder().with_resource(self.resource.clone());
+        if self.config.disabled {
+            return Ok(logger.build());
+        }
+        let mut exporting = Vec::new();
+        // On the console log records are the subscriber's lines; they need no exporter.
+        if logs.exporters.contains(&Exporter::Otlp) {
+            exporting.push(logs::processor(logs, &logs.batch, &logs.otlp, &mut self.pipelines)?);
+        }
+        let mut all: Vec<Box<dyn LogProcessor>> =
+            own.into_iter().map(|make| make(logs, &mut self.pipelines)).collect();
+        all.extend(exporting);
+        // Without any processor no record is made at all.
+        Ok(if all.is_empty() { logger } else { logger.with_log_processor(SideBySide(all)) }.build())
+    }
+}
+
+/// What stands behind the providers: the ways that are counted, and the connection.
 #[derive(Default)]
 struct Pipelines {
-    traces: Option<Arc<Counter>>,
-    metrics: Option<Arc<Counter>>,
-    logs: Option<Arc<Counter>>,
+    routes: Vec<Route>,
+    /// Of pushed metrics, to be shut down side by side.
+    readers: Vec<SharedReader>,
     /// Spans on their way to standard output.
     console: Option<Arc<Counter>>,
-    components: Vec<Arc<Component>>,
     connection: Option<Arc<Connection>>,
     log_attributes_dropped: Arc<AtomicU64>,
     log_lines_suppressed: Arc<AtomicU64>,
+}
+
+/// The way of one signal to one exporter.
+struct Route {
+    signal: Signal,
+    /// The first collector of its signal; in most processes there is no other.
+    is_main: bool,
+    counter: Arc<Counter>,
+    component: Arc<Component>,
 }
 
 impl Pipelines {
@@ -242,22 +327,57 @@ impl Pipelines {
         let transport = Transport::new(&connection, signal, otlp)
             .map_err(|source| ExportError::Client { signal, source })?;
         let delivery = Delivery::new(connection, transport, otlp.timeout.min(export_timeout));
-        let counter = Arc::new(Counter::new(signal, queue_size));
-        let place = match signal {
-            Signal::Traces => &mut self.traces,
-            Signal::Metrics => &mut self.metrics,
-            Signal::Logs => &mut self.logs,
-        };
-        *place = Some(counter.clone());
-        let component = Arc::new(Component::new(signal, otlp));
-        self.components.push(component.clone());
+        let component = Component::new(signal, otlp, self.routes.iter().map(|route| &*route.component));
+        let is_main = !self.routes.iter().any(|route| route.signal == signal && route.is_main);
+        let (counter, component) = self.add(signal, is_main, queue_size, component);
         Ok((OtlpExporter::new(otlp, delivery, counter.clone(), component), counter))
+    }
+
+    /// The same for an exporter that the application brings.
+    fn begin_own<E>(
+        &mut self,
+        signal: Signal,
+        exporter: E,
+        queue_size: Option<usize>,
+    ) -> (OwnExporter<E>, Arc<Counter>) {
+        let kind = std::any::type_name::<E>();
+        let component = Component::named(signal, kind, self.routes.iter().map(|route| &*route.component));
+        let (counter, component) = self.add(signal, false, queue_size, component);
+        (OwnExporter::new(exporter, counter.clone(), component), counter)
+    }
+
+    fn add(
+        &mut self,
+        signal: Signal,
+        is_main: bool,
+        queue_size: Option<usize>,
+        component: Component,
+    ) -> (Arc<Counter>, Arc<Component>) {
+        let (counter, component) = (Arc::new(Counter::new(signal, queue_size)), Arc::new(component));
+        let route = Route { signal, is_main, counter: counter.clone(), component: component.clone() };
+        self.routes.push(route);
+        (counter, component)
     }
 }
 
-/// A provider whose instruments have no more than so many series each, and whose histograms are aggregated so.
-pub(crate) fn limited(cardinality: usize, histograms: HistogramAggregation) -> MeterProviderBuilder {
-    SdkMeterProvider::builder().with_view(move |instrument: &Instrument| {
+/// A provider whose instruments have no more than so many series each, and whose histograms are aggregated so, unless
+/// a view of the application's says otherwise.
+pub(crate) fn limited(
+    cardinality: usize,
+    histograms: HistogramAggregation,
+    views: Vec<Box<parts::View>>,
+) -> MeterProviderBuilder {
+    let views: Arc<[Box<parts::View>]> = views.into();
+    let own = (0..views.len()).map(|number| {
+        let views = views.clone();
+        move |instrument: &Instrument| views[number](instrument)
+    });
+    let builder = own.fold(SdkMeterProvider::builder(), MeterProviderBuilder::with_view);
+    builder.with_view(move |instrument: &Instrument| {
+        // Each view that matches is a stream of its own.
+        if views.iter().any(|view| view(instrument).is_some()) {
+            return None;
+        }
         let mut stream = Stream::builder().with_cardinality_limit(cardinality);
         let is_exponential = histograms == HistogramAggregation::Exponential;
         if is_exponential && instrument.kind() == InstrumentKind::Histogram {

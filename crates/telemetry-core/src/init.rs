@@ -15,8 +15,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::baggage::BaggageAttributes;
-use crate::config::{Exporter, LogFormat, Source};
-use crate::export::{ExportError, Providers, ShutdownReport, install_crypto_provider};
+use crate::config::{ConfigError, Exporter, LogFormat, Source};
+use crate::export::{ExportError, Parts, Providers, ShutdownReport, install_crypto_provider};
 use crate::log_format::NoSpanFields;
 use crate::names::SCOPE;
 use crate::paths::PathPatterns;
@@ -42,13 +42,29 @@ static INITIALIZED: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// On a second call, where another subscriber is installed, or where an exporter cannot be built.
+///
+/// [`Telemetry::builder`] does the same with whatever code wants different.
 pub fn init(config: Config) -> Result<TelemetryGuard, InitError> {
+    start(&config, Own::default())
+}
+
+/// What code adds to the configuration.
+#[derive(Default)]
+pub(crate) struct Own {
+    pub(crate) parts: Parts,
+    #[cfg(feature = "actix")]
+    pub(crate) server_hooks: crate::server::ServerHooks,
+    #[cfg(feature = "reqwest")]
+    pub(crate) client_hooks: crate::client::ClientHooks,
+}
+
+pub(crate) fn start(config: &Config, own: Own) -> Result<TelemetryGuard, InitError> {
     if INITIALIZED.swap(true, Ordering::SeqCst) {
         return Err(InitError::AlreadyInitialized);
     }
     install_crypto_provider();
-    let guard = set_up(&config).inspect_err(|_| INITIALIZED.store(false, Ordering::SeqCst))?;
-    tell(&config, guard.prometheus_addresses());
+    let guard = set_up(config, own).inspect_err(|_| INITIALIZED.store(false, Ordering::SeqCst))?;
+    tell(config, guard.prometheus_addresses());
     Ok(guard)
 }
 
@@ -68,14 +84,18 @@ fn tell(config: &Config, addresses: &[SocketAddr]) {
     }
 }
 
-fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
+fn set_up(config: &Config, own: Own) -> Result<TelemetryGuard, InitError> {
     let resource = resource::resource(config);
     let baggage = BaggageAttributes::new(config.baggage_attributes.iter().cloned());
-    let providers = Providers::start(config, &resource, |tracers| tracers.with_span_processor(baggage))?;
+    let mut parts = own.parts;
+    // First of all, so that the application's processors find the tenant on a span.
+    parts.span_processor_first(baggage);
+    let takes_logs = parts.takes_logs();
+    let providers = Providers::start(config, &resource, parts)?;
     let tracer = providers.tracer.tracer(SCOPE);
     let prometheus = serve_metrics(config, &providers)?;
     let log_rate = RateLimit::new(config.logs.rate_limit, providers.suppressed_lines());
-    install_subscriber(config, &providers, &tracer, log_rate.clone())?;
+    install_subscriber(config, &providers, &tracer, log_rate.clone(), takes_logs)?;
 
     panics::note_places();
     global::set_meter_provider(providers.meter.clone());
@@ -100,6 +120,10 @@ fn set_up(config: &Config) -> Result<TelemetryGuard, InitError> {
         statements: Arc::default(),
         metrics: providers.pull.clone(),
         exemplars: providers.exemplars.clone(),
+        #[cfg(feature = "actix")]
+        server_hooks: own.server_hooks,
+        #[cfg(feature = "reqwest")]
+        client_hooks: own.client_hooks,
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,
         database: config.database,
@@ -127,9 +151,10 @@ fn install_subscriber(
     providers: &Providers,
     tracer: &opentelemetry_sdk::trace::SdkTracer,
     log_rate: RateLimit,
+    takes_logs: bool,
 ) -> Result<(), InitError> {
     let spans = (!config.disabled).then(|| subscriber::spans(tracer.clone()));
-    let is_exported = !config.disabled && config.logs.exporters.contains(&Exporter::Otlp);
+    let is_exported = !config.disabled && (takes_logs || config.logs.exporters.contains(&Exporter::Otlp));
     let records = is_exported.then(|| LogRecords::new(&providers.logger));
     tracing_subscriber::registry()
         .with(subscriber::logs(
@@ -215,7 +240,12 @@ impl Drop for TelemetryGuard {
 
 /// Why [`init`] set nothing up.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InitError {
+    /// The configuration is wrong ([`TelemetryBuilder::init`](crate::TelemetryBuilder::init) reads it); every mistake
+    /// is told.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A process has one telemetry.
     #[error("telemetry is already initialized in this process")]
     AlreadyInitialized,

@@ -62,7 +62,8 @@
 //!
 //! Without any variable this prints spans and logs to the console; with `ENVIRONMENT=production` it
 //! sends them by OTLP to `http://localhost:4318`. [`Config`] tells what each setting means, and
-//! `docs/configuration.md` of the repository has every variable on one page.
+//! `docs/configuration.md` of the repository has every variable on one page. [`Telemetry::builder`] takes settings,
+//! exporters, processors, samplers and hooks in code.
 //!
 //! # What to know
 //!
@@ -80,6 +81,44 @@
 //! - Telemetry costs no request: exporters live on threads of their own, queues are bounded, and what
 //!   is dropped is counted.
 //! - [`span`] tells the current span what the application knows.
+//!
+//! # OpenTelemetry in code
+//!
+//! A manifest names no crate of OpenTelemetry: [`opentelemetry`] has the API of the one version in use, and
+//! [`opentelemetry_sdk`] the traits that exporters, processors and samplers of one's own are made by.
+//!
+//! ```
+//! use telemetry_core::Telemetry;
+//! use telemetry_core::opentelemetry::metrics::{Counter, Histogram};
+//! use telemetry_core::opentelemetry::trace::{SpanKind, TraceContextExt as _, Tracer as _};
+//! use telemetry_core::opentelemetry::{Context, KeyValue};
+//!
+//! struct Instruments {
+//!     orders: Counter<u64>,
+//!     amount: Histogram<f64>,
+//! }
+//!
+//! impl Instruments {
+//!     fn new(telemetry: &Telemetry) -> Self {
+//!         let meter = telemetry.meter();
+//!         Self {
+//!             orders: meter.u64_counter("orders.created").with_unit("{order}").build(),
+//!             amount: meter.f64_histogram("order.amount").with_boundaries(vec![10.0, 100.0]).build(),
+//!         }
+//!     }
+//! }
+//!
+//! # let telemetry = telemetry_core::testing::TestTelemetry::new();
+//! let instruments = Instruments::new(&telemetry);
+//! let tracer = telemetry.tracer();
+//! let span = tracer.span_builder("publish").with_kind(SpanKind::Producer).start(tracer);
+//! let cx = Context::current_with_span(span);
+//! cx.span().add_event("published", vec![KeyValue::new("message.size", 512)]);
+//! instruments.orders.add(1, &[KeyValue::new("order.type", "standard")]);
+//! instruments.amount.record(19.9, &[]);
+//! # drop(cx);
+//! # assert_eq!(telemetry.spans()[0].span_kind, SpanKind::Producer);
+//! ```
 //!
 //! # Features
 //!
@@ -134,6 +173,7 @@ pub mod span;
 pub mod testing;
 
 mod baggage;
+mod builder;
 mod capture;
 mod exemplars;
 mod hooks;
@@ -154,7 +194,15 @@ mod untraced;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// And those of the page on the configuration.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/configuration.md")]
+struct ConfigurationPage;
+
+pub use builder::{ConfiguredTelemetry, TelemetryBuilder};
 pub use config::Config;
 pub use init::{InitError, TelemetryGuard, init};
 pub use opentelemetry;
+pub use opentelemetry_sdk;
 pub use telemetry::Telemetry;
+pub use untraced::unless_untraced;

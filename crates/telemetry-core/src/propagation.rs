@@ -34,7 +34,7 @@ use opentelemetry::trace::{
     Link, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
+use opentelemetry_sdk::trace::{SamplingResult, ShouldSample};
 
 pub(crate) use self::trace_context::{parse_traceparent, traceparent};
 use crate::config::Propagator;
@@ -229,9 +229,9 @@ pub(crate) fn begun_here(parent: &Context) -> Cow<'_, Context> {
 
 /// A sampler that decides for itself where a caller left the decision to it.
 #[derive(Debug, Clone)]
-pub(crate) struct Deferring(pub(crate) Sampler);
+pub(crate) struct Deferring<S>(pub(crate) S);
 
-impl ShouldSample for Deferring {
+impl<S: ShouldSample + Clone + 'static> ShouldSample for Deferring<S> {
     fn should_sample(
         &self,
         parent: Option<&Context>,

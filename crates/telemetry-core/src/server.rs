@@ -86,8 +86,15 @@ pub struct ServerTelemetry {
 }
 
 type TrustHook = dyn Fn(&HttpRequest) -> bool + Send + Sync;
-type RequestHook = dyn Fn(&HttpRequest, &SpanRef<'_>) + Send + Sync;
-type ResponseHook = dyn Fn(&ResponseHead, &SpanRef<'_>) + Send + Sync;
+pub(crate) type RequestHook = dyn Fn(&HttpRequest, &SpanRef<'_>) + Send + Sync;
+pub(crate) type ResponseHook = dyn Fn(&ResponseHead, &SpanRef<'_>) + Send + Sync;
+
+/// Hooks of all middlewares of a [`Telemetry`].
+#[derive(Clone, Default)]
+pub(crate) struct ServerHooks {
+    pub(crate) on_request: Hooks<RequestHook>,
+    pub(crate) on_response: Hooks<ResponseHook>,
+}
 
 #[derive(Clone)]
 struct Shared {
@@ -125,8 +132,8 @@ impl ServerTelemetry {
             request_headers: Capture::new("http.request.header.", &http.server_headers.request),
             response_headers: Capture::new("http.response.header.", &http.server_headers.response),
             baggage_trust: Hooks::default(),
-            on_request: Hooks::default(),
-            on_response: Hooks::default(),
+            on_request: telemetry.server_hooks().on_request.clone(),
+            on_response: telemetry.server_hooks().on_response.clone(),
             telemetry,
         };
         Self { shared: Arc::new(shared) }
@@ -213,7 +220,7 @@ where
         };
         let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()), trusted);
         if telemetry.is_excluded(request.path()) {
-            let context = untraced(&parent, telemetry.tracer());
+            let context = untraced(&parent, telemetry);
             let future = attached(&context, || self.service.call(request));
             return ServerFuture { context, exchange: None, future };
         }

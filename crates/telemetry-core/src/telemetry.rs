@@ -48,6 +48,11 @@ pub(crate) struct Inner {
     pub(crate) hosts: crate::client::Hosts,
     #[cfg(feature = "diesel")]
     pub(crate) statements: Arc<crate::db::Statements>,
+    /// Of everything that is served and called: what the application wants added.
+    #[cfg(feature = "actix")]
+    pub(crate) server_hooks: crate::server::ServerHooks,
+    #[cfg(feature = "reqwest")]
+    pub(crate) client_hooks: crate::client::ClientHooks,
     pub(crate) exports: Option<Providers>,
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
@@ -180,7 +185,7 @@ impl Telemetry {
     /// Runs `future` without spans and metrics of it, as below an excluded path: for what is done so often, and
     /// tells so little, that its telemetry would hide the rest. Its log records are kept.
     pub async fn untraced<F: Future>(&self, future: F) -> F::Output {
-        let context = Context::map_current(|parent| untraced(parent, self.tracer()));
+        let context = Context::map_current(|parent| untraced(parent, self));
         future.with_context(context).await
     }
 
@@ -260,6 +265,20 @@ impl Telemetry {
     /// ```
     pub fn scrape(&self, format: Format) -> Option<String> {
         self.inner.metrics.as_ref()?.scrape(format, &self.inner.exemplars)
+    }
+
+    pub(crate) fn has_own_tracer_provider(&self) -> bool {
+        self.inner.exports.as_ref().is_some_and(|providers| providers.is_tracer_own)
+    }
+
+    #[cfg(feature = "actix")]
+    pub(crate) fn server_hooks(&self) -> &crate::server::ServerHooks {
+        &self.inner.server_hooks
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn client_hooks(&self) -> &crate::client::ClientHooks {
+        &self.inner.client_hooks
     }
 
     pub(crate) fn exemplars(&self) -> &Exemplars {

@@ -140,7 +140,7 @@ impl TestTelemetry {
             .with_span_processor(Recorder(records.clone()))
             .build();
         let reader = PullReader::new(Overflows::new(CARDINALITY_LIMIT));
-        let meters = export::limited(CARDINALITY_LIMIT, HistogramAggregation::ExplicitBuckets)
+        let meters = export::limited(CARDINALITY_LIMIT, HistogramAggregation::ExplicitBuckets, Vec::new())
             .with_reader(reader.clone())
             .build();
         let loggers = SdkLoggerProvider::builder().with_log_processor(Recorder(records.clone())).build();
@@ -156,6 +156,10 @@ impl TestTelemetry {
             hosts: crate::client::Hosts::default(),
             #[cfg(feature = "diesel")]
             statements: Arc::default(),
+            #[cfg(feature = "actix")]
+            server_hooks: crate::server::ServerHooks::default(),
+            #[cfg(feature = "reqwest")]
+            client_hooks: crate::client::ClientHooks::default(),
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,

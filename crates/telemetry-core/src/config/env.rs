@@ -113,8 +113,16 @@ impl Env {
         mut self,
         defaults: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        self.defaults.extend(collect(defaults));
+        self.add_defaults(defaults);
         self
+    }
+
+    /// [`Env::with_defaults`] of one that is borrowed.
+    pub(crate) fn add_defaults<K: Into<String>, V: Into<String>>(
+        &mut self,
+        defaults: impl IntoIterator<Item = (K, V)>,
+    ) {
+        self.defaults.extend(collect(defaults));
     }
 
     /// The variable's text without surrounding white space; `None` where unset or empty.

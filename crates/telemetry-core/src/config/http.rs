@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{Env, Source};
+use super::Env;
 use crate::capture;
 use crate::names::KNOWN_METHODS;
 
@@ -74,7 +74,8 @@ impl CapturedHeaders {
         let mut read = |direction: &str| {
             let ours = format!("OTEL_INSTRUMENTATION_HTTP_{side}_CAPTURE_{direction}_HEADERS");
             let pythons = format!("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_{side}_{direction}");
-            let is_pythons = env.source(&ours) == Source::Default && env.source(&pythons) != Source::Default;
+            // What code says in our words is weaker than what the environment says in theirs.
+            let is_pythons = env.source(&pythons) > env.source(&ours);
             read_headers(if is_pythons { &pythons } else { &ours }, env)
         };
         Self { request: read("REQUEST"), response: read("RESPONSE") }

@@ -225,7 +225,7 @@ pub(super) fn is_of_others(name: &str) -> bool {
 }
 
 /// The honoured variable whose name is nearest, if any is near.
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
+pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_uppercase();
     let honoured = VARIABLES.iter().filter(|variable| variable.refused.is_none());
     honoured

@@ -9,7 +9,7 @@ use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::trace::Sampler;
 
 use crate::config::{Exporter, Otlp, Signal};
-use crate::export::Providers;
+use crate::export::{Parts, Providers};
 use crate::names::{DOCTOR_PROBE, SCOPE};
 use crate::{Config, resource};
 
@@ -58,7 +58,7 @@ impl Probe {
         // Whatever this thread suppresses: the probe is to be recorded.
         let _recorded = Context::new().attach();
         let Self { config, signal, deadline } = self;
-        let providers = match Providers::start(&config, &resource::resource(&config), |tracers| tracers) {
+        let providers = match Providers::start(&config, &resource::resource(&config), Parts::default()) {
             Ok(providers) => providers,
             Err(error) => return Answer { is_accepted: false, message: Some(chain(&error)) },
         };

@@ -154,6 +154,7 @@ impl Counter {
                     Reason::Timeout => failures.timeout += items,
                     Reason::Unreachable => failures.unreachable += items,
                     Reason::Encoding => failures.encoding += items,
+                    Reason::Own => failures.own_exporter += items,
                     Reason::Shutdown => done.cut += items,
                 }
                 (items, Some(failure.message))
@@ -344,6 +345,7 @@ mod tests {
             Reason::Timeout,
             Reason::Unreachable,
             Reason::Encoding,
+            Reason::Own,
             Reason::Shutdown,
         ];
         for (items, reason) in (1..).zip(reasons) {
@@ -359,10 +361,11 @@ mod tests {
             timeout: 3,
             unreachable: 4,
             encoding: 5,
+            own_exporter: 6,
         };
         assert_eq!(health.failures, expected);
-        assert_eq!((health.ended, health.failed, health.dropped, health.queued), (21, 15, 6, 0));
-        assert_eq!(health.drops, Drops { queue_full: 0, shutdown: 6 });
+        assert_eq!((health.ended, health.failed, health.dropped, health.queued), (28, 21, 7, 0));
+        assert_eq!(health.drops, Drops { queue_full: 0, shutdown: 7 });
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
+use crate::config::Signal;
+
 /// One entry for each signal that goes to a collector; a signal that only goes to the console has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -18,9 +20,31 @@ pub struct ExportHealth {
     /// Log records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<SignalHealth>,
+    /// Exporters beside those: further collectors of a signal, and the application's own. Left out of the JSON where
+    /// there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<ExporterHealth>,
     /// What limits kept from being recorded; left out of the JSON where they kept nothing.
     #[serde(skip_serializing_if = "LimitsHealth::is_empty")]
     pub limits: LimitsHealth,
+}
+
+/// One exporter of a signal that has several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ExporterHealth {
+    /// Its name, as `otel.component.name` of its metrics: `otlp_grpc_span_exporter/1`.
+    pub exporter: String,
+    /// `traces`, `metrics` or `logs`.
+    #[serde(serialize_with = "by_name")]
+    pub signal: Signal,
+    /// What became of what it was given.
+    #[serde(flatten)]
+    pub health: SignalHealth,
+}
+
+fn by_name<S: Serializer>(signal: &Signal, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(signal.name())
 }
 
 /// What limits kept from being recorded since the start of the process.
@@ -92,19 +116,34 @@ pub struct Failures {
     pub unreachable: u64,
     /// No request could be made of them.
     pub encoding: u64,
+    /// An exporter of the application's own could not; left out of the JSON where none failed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub own_exporter: u64,
 }
 
 impl Failures {
     /// All of them.
     pub fn total(&self) -> u64 {
-        let Self { rejected, partly_rejected, retries_exhausted, timeout, unreachable, encoding } = self;
-        rejected + partly_rejected + retries_exhausted + timeout + unreachable + encoding
+        let Self {
+            rejected,
+            partly_rejected,
+            retries_exhausted,
+            timeout,
+            unreachable,
+            encoding,
+            own_exporter,
+        } = self;
+        rejected + partly_rejected + retries_exhausted + timeout + unreachable + encoding + own_exporter
     }
 
     /// Whether nothing failed.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Items that were lost before any export, by the reason.

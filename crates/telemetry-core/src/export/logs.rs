@@ -1,4 +1,4 @@
-//! The way of log records to the collector.
+//! The way of log records out of the process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +16,40 @@ use opentelemetry_sdk::logs::{
 use super::counter::Counter;
 use super::limits::LimitedLogs;
 use super::otlp::OtlpExporter;
+use super::own::OwnExporter;
 use super::{ExportError, Pipelines};
-use crate::config::{Logs, Signal};
+use crate::config::{Batch, Logs, Otlp, Signal};
 
-/// A batch processor whose losses are counted.
+/// A batch processor in front of a collector, whose losses are counted.
 pub(super) fn processor(
     logs: &Logs,
+    batch: &Batch,
+    otlp: &Otlp,
     pipelines: &mut Pipelines,
-) -> Result<impl LogProcessor + use<>, ExportError> {
-    let Logs { batch, otlp, .. } = logs;
+) -> Result<Box<dyn LogProcessor>, ExportError> {
     let (exporter, counter) =
         pipelines.begin(Signal::Logs, otlp, Some(batch.queue_size), batch.export_timeout)?;
+    Ok(queue(exporter, counter, logs, batch, pipelines))
+}
+
+/// The same in front of an exporter of the application's own.
+pub(super) fn own_processor<E: LogExporter + 'static>(
+    exporter: E,
+    logs: &Logs,
+    pipelines: &mut Pipelines,
+) -> Box<dyn LogProcessor> {
+    let batch = &logs.batch;
+    let (exporter, counter) = pipelines.begin_own(Signal::Logs, exporter, Some(batch.queue_size));
+    queue(exporter, counter, logs, batch, pipelines)
+}
+
+fn queue<E: LogExporter + 'static>(
+    exporter: E,
+    counter: Arc<Counter>,
+    logs: &Logs,
+    batch: &Batch,
+    pipelines: &Pipelines,
+) -> Box<dyn LogProcessor> {
     // The SDK's queue has no timeout of its own; the delivery keeps it.
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(batch.queue_size)
@@ -34,11 +57,8 @@ pub(super) fn processor(
         .with_max_export_batch_size(batch.batch_size)
         .build();
     let queue = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
-    Ok(LimitedLogs::new(
-        CountedQueue { queue, counter },
-        logs.limits,
-        pipelines.log_attributes_dropped.clone(),
-    ))
+    let dropped = pipelines.log_attributes_dropped.clone();
+    Box::new(LimitedLogs::new(CountedQueue { queue, counter }, logs.limits, dropped))
 }
 
 #[derive(Debug)]
@@ -82,5 +102,24 @@ impl LogExporter for OtlpExporter {
 
     fn set_resource(&mut self, resource: &Resource) {
         OtlpExporter::set_resource(self, resource);
+    }
+}
+
+impl<E: LogExporter> LogExporter for OwnExporter<E> {
+    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        let records = batch.iter().count();
+        self.counted(records, self.exporter.export(batch)).await
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
+        self.exporter.event_enabled(level, target, name)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
     }
 }

@@ -1,31 +1,46 @@
 //! The way of metrics out of the process.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::metrics::{PeriodicReader, Temporality};
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{InstrumentKind, PeriodicReader, Pipeline, Temporality};
 
 use super::otlp::OtlpExporter;
 use super::overflow::{Overflows, Watched};
+use super::own::OwnExporter;
 use super::{ExportError, Pipelines};
-use crate::config::{Metrics, Signal};
+use crate::config::{Metrics, Otlp, Signal};
 use crate::exemplars::Exemplars;
 
 /// Collects and exports to the collector once an interval, and counts what is lost.
 pub(super) fn otlp_reader(
     metrics: &Metrics,
+    otlp: &Otlp,
     pipelines: &mut Pipelines,
     overflows: &Overflows,
     exemplars: &Exemplars,
-) -> Result<PeriodicReader<Watched<OtlpMetrics>>, ExportError> {
-    let Metrics { interval, export_timeout, temporality, otlp, .. } = metrics;
+) -> Result<Box<dyn MetricReader>, ExportError> {
+    let Metrics { interval, export_timeout, temporality, .. } = metrics;
     // Metrics have no queue: an export takes them all.
     let (exporter, _) = pipelines.begin(Signal::Metrics, otlp, None, *export_timeout)?;
     let exporter = OtlpMetrics { exporter, temporality: *temporality, exemplars: exemplars.clone() };
-    Ok(reader(exporter, *interval, overflows))
+    Ok(Box::new(reader(exporter, *interval, overflows)))
+}
+
+/// The same for an exporter of the application's own.
+pub(super) fn own_reader<E: PushMetricExporter>(
+    exporter: E,
+    metrics: &Metrics,
+    pipelines: &mut Pipelines,
+    overflows: &Overflows,
+) -> Box<dyn MetricReader> {
+    let (exporter, _) = pipelines.begin_own(Signal::Metrics, exporter, None);
+    Box::new(reader(exporter, metrics.interval, overflows))
 }
 
 /// Collects and exports once an interval.
@@ -64,6 +79,53 @@ impl PushMetricExporter for OtlpMetrics {
 
     fn temporality(&self) -> Temporality {
         self.temporality
+    }
+}
+
+impl<E: PushMetricExporter> PushMetricExporter for OwnExporter<E> {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let points = points(metrics);
+        self.collected(points);
+        self.counted(points, self.exporter.export(metrics)).await
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.exporter.temporality()
+    }
+}
+
+/// A reader that its provider shares with the shutdown: a provider shuts its readers down one after the other, five
+/// seconds each, whatever the deadline.
+#[derive(Debug, Clone)]
+pub(super) struct SharedReader(pub(super) Arc<dyn MetricReader>);
+
+impl MetricReader for SharedReader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
     }
 }
 

@@ -20,12 +20,21 @@ use crate::names::DURATION_BUCKETS;
 pub(super) struct Component {
     signal: Signal,
     /// Of the exporter.
+    name: String,
+    /// Of the exporter.
     attributes: Vec<KeyValue>,
+    /// Which of its signal's queues is in front of it.
+    queue: usize,
     durations: OnceLock<Histogram<f64>>,
 }
 
 impl Component {
-    pub(super) fn new(signal: Signal, otlp: &Otlp) -> Self {
+    /// A collector. `others` are those that were made before.
+    pub(super) fn new<'a>(
+        signal: Signal,
+        otlp: &Otlp,
+        others: impl Iterator<Item = &'a Self> + Clone,
+    ) -> Self {
         let kind = match otlp.protocol {
             Protocol::Protobuf => "otlp_http",
             Protocol::Json => "otlp_http_json",
@@ -36,19 +45,38 @@ impl Component {
             Signal::Metrics => "metric",
             Signal::Logs => "log",
         };
-        let mut attributes = named(format!("{kind}_{item}_exporter"));
+        let mut component = Self::named(signal, &format!("{kind}_{item}_exporter"), others);
         let url = otlp.endpoint.url();
         if let Some(host) = url.host_str() {
-            attributes.push(KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned()));
+            component.attributes.push(KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned()));
         }
         if let Some(port) = url.port_or_known_default() {
-            attributes.push(KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
+            component.attributes.push(KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
         }
-        Self { signal, attributes, durations: OnceLock::new() }
+        component
     }
 
-    pub(super) fn signal(&self) -> Signal {
-        self.signal
+    /// An exporter of this kind, which for those of the application is the name of their type ("SHOULD use the fully
+    /// qualified class name").
+    pub(super) fn named<'a>(
+        signal: Signal,
+        kind: &str,
+        others: impl Iterator<Item = &'a Self> + Clone,
+    ) -> Self {
+        let is_of_kind = |other: &&Self| other.name.rsplit_once('/').is_some_and(|(other, _)| other == kind);
+        let name = format!("{kind}/{}", others.clone().filter(is_of_kind).count());
+        Self {
+            signal,
+            attributes: named(kind.to_owned(), name.clone()),
+            name,
+            queue: others.filter(|other| other.signal == signal).count(),
+            durations: OnceLock::new(),
+        }
+    }
+
+    /// `otel.component.name`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// An export is over.
@@ -112,7 +140,7 @@ impl Component {
             Signal::Traces => queue(
                 meter,
                 counter,
-                "batching_span_processor",
+                ("batching_span_processor", self.queue),
                 unit,
                 [
                     metric::OTEL_SDK_PROCESSOR_SPAN_QUEUE_SIZE,
@@ -123,7 +151,7 @@ impl Component {
             Signal::Logs => queue(
                 meter,
                 counter,
-                "batching_log_processor",
+                ("batching_log_processor", self.queue),
                 unit,
                 [
                     metric::OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE,
@@ -134,7 +162,7 @@ impl Component {
             // They have none.
             Signal::Metrics => {}
         }
-        if self.signal == Signal::Logs {
+        if self.signal == Signal::Logs && self.queue == 0 {
             let counted = counter.clone();
             meter
                 .u64_observable_counter(metric::OTEL_SDK_LOG_CREATED)
@@ -149,11 +177,11 @@ impl Component {
 fn queue(
     meter: &Meter,
     counter: &Arc<Counter>,
-    kind: &'static str,
+    (kind, number_of_it): (&'static str, usize),
     unit: &'static str,
     [size, capacity, processed]: [&'static str; 3],
 ) {
-    let attributes = named(kind.to_owned());
+    let attributes = named(kind.to_owned(), format!("{kind}/{number_of_it}"));
     let (own, counted) = (attributes.clone(), counter.clone());
     meter
         .i64_observable_up_down_counter(size)
@@ -186,9 +214,8 @@ fn queue(
         .build();
 }
 
-/// What names a component. There is one of each kind.
-fn named(kind: String) -> Vec<KeyValue> {
-    let name = format!("{kind}/0");
+/// What names a component.
+fn named(kind: String, name: String) -> Vec<KeyValue> {
     vec![
         KeyValue::new(attribute::OTEL_COMPONENT_TYPE, kind),
         KeyValue::new(attribute::OTEL_COMPONENT_NAME, name),

@@ -1,4 +1,4 @@
-//! The way of spans to the collector.
+//! The way of spans out of the process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +15,40 @@ use opentelemetry_sdk::trace::{
 use super::counter::Counter;
 use super::limits::LimitedSpans;
 use super::otlp::OtlpExporter;
+use super::own::OwnExporter;
 use super::{ExportError, Pipelines};
-use crate::config::{Signal, Traces};
+use crate::config::{Batch, Otlp, Signal, Traces};
 
-/// A batch processor whose losses are counted.
+/// A batch processor in front of a collector, whose losses are counted.
 pub(super) fn processor(
     traces: &Traces,
+    batch: &Batch,
+    otlp: &Otlp,
     pipelines: &mut Pipelines,
-) -> Result<impl SpanProcessor + use<>, ExportError> {
-    let Traces { batch, otlp, .. } = traces;
+) -> Result<Box<dyn SpanProcessor>, ExportError> {
     let (exporter, counter) =
         pipelines.begin(Signal::Traces, otlp, Some(batch.queue_size), batch.export_timeout)?;
-    let exporter = LimitedSpans::new(exporter, traces.attribute_value_length);
+    Ok(queue(exporter, counter, batch, traces.attribute_value_length))
+}
+
+/// The same in front of an exporter of the application's own.
+pub(super) fn own_processor<E: SpanExporter + 'static>(
+    exporter: E,
+    traces: &Traces,
+    pipelines: &mut Pipelines,
+) -> Box<dyn SpanProcessor> {
+    let batch = &traces.batch;
+    let (exporter, counter) = pipelines.begin_own(Signal::Traces, exporter, Some(batch.queue_size));
+    queue(exporter, counter, batch, traces.attribute_value_length)
+}
+
+fn queue<E: SpanExporter + 'static>(
+    exporter: E,
+    counter: Arc<Counter>,
+    batch: &Batch,
+    value_length: Option<usize>,
+) -> Box<dyn SpanProcessor> {
+    let exporter = LimitedSpans::new(exporter, value_length);
     // The SDK's queue has no timeout of its own; the delivery keeps it.
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(batch.queue_size)
@@ -34,7 +56,7 @@ pub(super) fn processor(
         .with_max_export_batch_size(batch.batch_size)
         .build();
     let queue = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
-    Ok(CountedQueue { queue, counter })
+    Box::new(CountedQueue { queue, counter })
 }
 
 #[derive(Debug)]
@@ -78,5 +100,24 @@ impl SpanExporter for OtlpExporter {
 
     fn set_resource(&mut self, resource: &Resource) {
         OtlpExporter::set_resource(self, resource);
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for OwnExporter<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        self.counted(spans, self.exporter.export(batch)).await
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
     }
 }

@@ -46,7 +46,7 @@ fn start(endpoint: &str, variables: &[(&str, &str)]) -> Providers {
     let mut env = Env::of(quiet.iter().chain(variables).copied());
     let config = Config::read("order-service", "1.2.3", &mut env);
     env.finish().expect("the variables are right");
-    Providers::start(&config, &resource(&config), |tracer| tracer).expect("exporters start")
+    Providers::start(&config, &resource(&config), Parts::default()).expect("exporters start")
 }
 
 fn end_spans(providers: &Providers, count: usize) {

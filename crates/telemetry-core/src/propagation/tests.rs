@@ -1,7 +1,7 @@
 use actix_web::http::header;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{Tracer, TracerProvider};
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
 use super::*;
 use crate::config::Propagator::{B3, B3Multi, Baggage, Jaeger, TraceContext, XRay};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use opentelemetry::KeyValue;
+use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_semantic_conventions::attribute;
 
 /// The end of an export, and what it took.
@@ -52,6 +53,7 @@ impl Outcome {
             (None, Reason::Timeout) => "timeout".into(),
             (None, Reason::Unreachable) => "unreachable".into(),
             (None, Reason::Encoding) => "encoding".into(),
+            (None, Reason::Own) => "_OTHER".into(),
             (None, Reason::Shutdown) => "shutdown".into(),
         })
     }
@@ -90,6 +92,16 @@ impl Failure {
         Self { reason: Reason::Encoding, status: None, message: format!("cannot be encoded: {error}") }
     }
 
+    /// An exporter of the application's own answered this.
+    pub(in crate::export) fn of_own(error: &OTelSdkError) -> Self {
+        let reason = match error {
+            OTelSdkError::Timeout(_) => Reason::Timeout,
+            OTelSdkError::AlreadyShutdown => Reason::Shutdown,
+            OTelSdkError::InternalFailure(_) => Reason::Own,
+        };
+        Self { reason, status: None, message: tame(&error.to_string()) }
+    }
+
     /// The process ends.
     pub(super) fn shutdown() -> Self {
         let message = "cut off by the shutdown".to_owned();
@@ -110,6 +122,8 @@ pub(in crate::export) enum Reason {
     Unreachable,
     /// No request could be made of them.
     Encoding,
+    /// An exporter of the application's own failed.
+    Own,
     /// The shutdown ended the export.
     Shutdown,
 }
