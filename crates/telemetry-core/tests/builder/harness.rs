@@ -254,7 +254,7 @@ fn answer(mut stream: TcpStream, seen: &Seen) -> Option<()> {
         reader.read_line(&mut request).ok().filter(|read| *read > 0)?;
         loop {
             let mut header = String::new();
-            reader.read_line(&mut header).ok().filter(|read| *read > 2).map(drop).or_else(|| None);
+            reader.read_line(&mut header).ok()?;
             if header.trim().is_empty() {
                 break;
             }
