@@ -208,7 +208,10 @@ Its container, by itself or by `include` from docker-compose.yml, as {folder}/co
   docker compose --env-file .env -f {folder}/compose.yaml up   # .env holds SERVICE_TOKEN_SECRET"#
             )
         } else {
-            write!(f, "\nIts container is told by {folder}/compose.yaml, which wants deploy/Dockerfile; there is none yet.")
+            write!(
+                f,
+                "\nIts container is told by {folder}/compose.yaml, which wants deploy/Dockerfile; there is none yet."
+            )
         }
     }
 }
