@@ -1,5 +1,6 @@
 //! The one call that sets everything up, and the guard that ends it.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant};
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
+use tracing_log::AsLog;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::baggage::BaggageAttributes;
 use crate::config::{ConfigError, Exporter, LogFormat, Source};
@@ -22,6 +24,7 @@ use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::propagation::Propagation;
 use crate::runtime::Runtimes;
+use crate::span::error_chain;
 use crate::subscriber::{LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
 use crate::{Config, log_format, panics, prometheus, resource, runtime, subscriber};
@@ -41,7 +44,7 @@ static INITIALIZED: AtomicBool = AtomicBool::new(false);
 /// machine's files tell, and waits for nothing: a collector that is not there yet is no error.
 ///
 /// # Errors
-/// On a second call, where another subscriber is installed, or where an exporter cannot be built.
+/// On a second call, where another subscriber or logger is installed, or where an exporter cannot be built.
 ///
 /// [`Telemetry::builder`] does the same with whatever code wants different.
 pub fn init(config: Config) -> Result<TelemetryGuard, InitError> {
@@ -156,20 +159,24 @@ fn install_subscriber(
     let spans = (!config.disabled).then(|| subscriber::spans(tracer.clone()));
     let is_exported = !config.disabled && (takes_logs || config.logs.exporters.contains(&Exporter::Otlp));
     let records = is_exported.then(|| LogRecords::new(&providers.logger));
-    tracing_subscriber::registry()
+    let subscriber = tracing_subscriber::registry()
         .with(subscriber::logs(
             printer(config).and_then(records),
             &subscriber::directives(&config.logs),
             log_rate,
         ))
-        .with(spans)
-        .try_init()
-        .map_err(|_| InitError::SubscriberInstalled)
+        .with(spans);
+    // As `try_init` does both, but with the two failures told apart. The level is the subscriber's, which is current now.
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| InitError::SubscriberInstalled)?;
+    tracing_log::LogTracer::builder()
+        .with_max_level(LevelFilter::current().as_log())
+        .init()
+        .map_err(|_| InitError::LoggerInstalled)
 }
 
 /// Log lines on standard output: every process has them, whatever is exported besides.
 fn printer(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let lines = fmt::layer().fmt_fields(NoSpanFields);
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(NoSpanFields);
     match config.logs.format {
         LogFormat::Text => {
             let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -239,7 +246,7 @@ impl Drop for TelemetryGuard {
 }
 
 /// Why [`init`] set nothing up.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InitError {
     /// The configuration is wrong ([`TelemetryBuilder::init`](crate::TelemetryBuilder::init) reads it); every mistake
@@ -250,8 +257,17 @@ pub enum InitError {
     #[error("telemetry is already initialized in this process")]
     AlreadyInitialized,
     /// `tracing` takes one global subscriber, and somebody else installed theirs.
-    #[error("another tracing subscriber is installed already; telemetry-core installs its own")]
+    #[error(
+        "another tracing subscriber is installed already; telemetry-core installs its own: remove the other one, such \
+         as tracing_subscriber::fmt().init()"
+    )]
     SubscriberInstalled,
+    /// The `log` crate takes one logger, and somebody else installed theirs.
+    #[error(
+        "another logger of the log crate is installed already; telemetry-core installs its own: remove the other one, \
+         such as env_logger::init()"
+    )]
+    LoggerInstalled,
     /// The port for Prometheus cannot be listened on (`OTEL_EXPORTER_PROMETHEUS_HOST`, `…_PORT`).
     #[error(
         "metrics cannot be served to Prometheus on {address}: OTEL_EXPORTER_PROMETHEUS_PORT names the port"
@@ -265,4 +281,11 @@ pub enum InitError {
     /// An exporter cannot be built.
     #[error("the exporters cannot be started")]
     Export(#[from] ExportError),
+}
+
+/// The sentence with its causes: `main` tells the error that it returns in this form.
+impl fmt::Debug for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&error_chain(self))
+    }
 }

@@ -200,13 +200,17 @@ It keeps items in a database, as an example to replace. Run it:
 Cargo.lock has it after the first build; commit both. New names that it emits go to telemetry/registry and
 docs/instrumentation.md."#
         )?;
-        let compose = format!("docker compose -f {folder}/compose.yaml up");
         if *has_image {
-            write!(f, "\nIts container, by itself or by `include` from another compose file:\n  {compose}")
+            write!(
+                f,
+                r#"
+Its container, by itself or by `include` from docker-compose.yml, as {folder}/compose.yaml says:
+  docker compose --env-file .env -f {folder}/compose.yaml up   # .env holds SERVICE_TOKEN_SECRET"#
+            )
         } else {
             write!(
                 f,
-                "\nIts compose entry wants deploy/Dockerfile, which is not there yet; then:\n  {compose}"
+                "\nIts container is told by {folder}/compose.yaml, which wants deploy/Dockerfile; there is none yet."
             )
         }
     }

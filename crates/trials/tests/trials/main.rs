@@ -5,9 +5,11 @@
 //! cargo test -p trials -- --ignored --nocapture
 //! ```
 
+mod agent;
 mod collector;
 mod endings;
 mod load;
 mod outages;
 mod service;
 mod shutdown;
+mod slices;
