@@ -18,6 +18,10 @@ CALLED = "http_client_request_duration_seconds"
 QUERIED = "db_client_operation_duration_seconds"
 
 
+# What the smoke test goes by: these have no series until something fails.
+QUIET = "Empty while all is well."
+
+
 def rate(metric, labels="", by="job", of="rate"):
     """Of a counter, per second, summed over everything but the labels `by`."""
     return f"sum by ({by}) ({of}({metric}{{{labels}}}[$__rate_interval]))"
@@ -179,7 +183,7 @@ def services():
             graph("Answers that are no success", [(
                 rate(SERVED + "_count", ROUTE + ', http_response_status_code=~"[45].."',
                      "http_route, http_response_status_code, error_type"),
-                "{{http_response_status_code}} {{error_type}} {{http_route}}")], "reqps"),
+                "{{http_response_status_code}} {{error_type}} {{http_route}}")], "reqps", QUIET),
             graph("Duration, 99 %", [(quantile(0.99, SERVED, ROUTE, "job, http_request_method, http_route"),
                                       "{{http_request_method}} {{http_route}}")], "s", exemplars=True),
             table("Routes", [
@@ -191,7 +195,7 @@ def services():
         ("Calls to others", [
             graph("Calls", [(rate(CALLED + "_count", JOB, "job, server_address, url_template"),
                              "{{job}} → {{server_address}} {{url_template}}")], "reqps"),
-            graph("Calls that fail", [(called_failed, "{{error_type}} {{job}} → {{server_address}} {{url_template}}")], "reqps"),
+            graph("Calls that fail", [(called_failed, "{{error_type}} {{job}} → {{server_address}} {{url_template}}")], "reqps", QUIET),
             graph("Duration, 95 %", [(quantile(0.95, CALLED, JOB, "job, server_address, url_template"),
                                       "{{job}} → {{server_address}} {{url_template}}")], "s", exemplars=True),
         ]),
@@ -219,7 +223,7 @@ def orders():
                 ('sum(rate(order_orders_total{order_status="confirmed"}[$__rate_interval]))', "4 confirmed"),
             ], "reqps", width=12),
             graph("Failed, by reason", [(rate("order_orders_total", 'order_status="failed"', "error_type"), "{{error_type}}")],
-                  "reqps", width=12, stack=True),
+                  "reqps", QUIET, width=12, stack=True),
         ]),
         ("The steps", [
             graph("How orders end", [(ended, "{{order_status}}")], "reqps", stack=True),
@@ -227,7 +231,9 @@ def orders():
             graph("Charges", [(rate("payment_charges_total", "", "payment_method, payment_outcome"),
                                "{{payment_outcome}} {{payment_method}}")], "reqps"),
             graph("Money given back", [(f"sum({rate('payment_refunds_total')})", "refunds"),
-                                       (rate("payment_voids_total", "", "payment_outcome"), "voids {{payment_outcome}}")], "reqps"),
+                                       (rate("payment_voids_total", "", "payment_outcome"), "voids {{payment_outcome}}")], "reqps", QUIET),
+            graph("Orders that a crash or an outage left, taken up again", [
+                (rate("order_recoveries_total", "", "order_recovery_outcome"), "{{order_recovery_outcome}}")], "reqps", QUIET),
             graph("Duration of an order", [
                 (f"histogram_quantile({q}, {rate(SERVED + '_bucket', placed, 'le')})", f"{q * 100:g} %") for q in (0.5, 0.95, 0.99)
             ], "s", exemplars=True),
@@ -243,7 +249,7 @@ def database():
             graph("Statements", [(rate(QUERIED + "_count", JOB, by), "{{job}} {{db_query_summary}}")], "ops"),
             graph("Duration, 95 %", [(quantile(0.95, QUERIED, JOB, by), "{{job}} {{db_query_summary}}")], "s", exemplars=True),
             graph("Failures", [(rate(QUERIED + "_count", JOB + ', error_type!=""', by + ", error_type"),
-                                "{{error_type}} {{db_query_summary}}")], "ops"),
+                                "{{error_type}} {{db_query_summary}}")], "ops", QUIET),
             table("Where the time goes", [
                 (f"topk(20, {rate(QUERIED + '_sum', JOB, by)})", "seconds a second"),
                 (rate(QUERIED + "_count", JOB, by), "a second"),
@@ -264,7 +270,7 @@ def database():
             graph("Use, 95 %", [(quantile(0.95, "db_client_connection_use_time_seconds", JOB, pool),
                                  "{{job}} {{db_client_connection_pool_name}}")], "s"),
             graph("Waited in vain", [(rate("db_client_connection_timeouts_total", JOB, pool),
-                                      "{{job}} {{db_client_connection_pool_name}}")], "ops"),
+                                      "{{job}} {{db_client_connection_pool_name}}")], "ops", QUIET),
         ]),
     ])
 
@@ -296,14 +302,13 @@ def export():
         ("Services", [
             graph("Spans exported", [(rate("otel_sdk_exporter_span_exported_total", JOB + ', error_type=""'), "{{job}}")], "ops"),
             graph("Spans that failed", [(failed, "{{error_type}} {{job}}")], "ops",
-                  description="Sent, and refused or lost on the way; by reason."),
-            graph("Spans dropped", [(lost, "{{error_type}} {{job}}")], "ops", description="Never sent: the queue was full."),
+                  description=f"Sent, and refused or lost on the way; by reason. {QUIET}"),
+            graph("Spans dropped", [(lost, "{{error_type}} {{job}}")], "ops", description=f"Never sent: the queue was full. {QUIET}"),
             graph("Queue, share in use", [(
                 f"sum by (job) (otel_sdk_processor_span_queue_size{{{JOB}}})"
                 f" / sum by (job) (otel_sdk_processor_span_queue_capacity{{{JOB}}})", "{{job}}")], "percentunit"),
-            graph("Log records", [
-                (rate("otel_sdk_exporter_log_exported_total", JOB + ', error_type=""'), "exported {{job}}"),
-                (rate("otel_sdk_exporter_log_exported_total", JOB + ', error_type!=""', "job, error_type"), "{{error_type}} {{job}}"),
+            graph("Log records exported", [
+                (rate("otel_sdk_exporter_log_exported_total", JOB, "job, error_type"), "{{job}} {{error_type}}"),
             ], "ops"),
             graph("Export, 95 %", [(quantile(0.95, "otel_sdk_exporter_operation_duration_seconds", JOB, "job, otel_component_type"),
                                     "{{job}} {{otel_component_type}}")], "s"),
@@ -317,7 +322,7 @@ def export():
                 ("sum by (receiver) (rate(otelcol_receiver_refused_spans_total[$__rate_interval]))", "refused {{receiver}}"),
                 ("sum by (exporter) (rate(otelcol_exporter_send_failed_spans_total[$__rate_interval]))", "failed {{exporter}}"),
                 ("sum by (exporter) (rate(otelcol_exporter_enqueue_failed_spans_total[$__rate_interval]))", "no room {{exporter}}"),
-            ], "ops"),
+            ], "ops", QUIET),
             graph("Queues, share in use", [(
                 "max by (exporter, data_type) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)",
                 "{{exporter}} {{data_type}}")], "percentunit"),
