@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -21,7 +20,7 @@ impl<T: Read + Write> Connection for T {}
 /// A server on a port of its own. Its thread ends with the test's process.
 pub(crate) struct Server {
     address: SocketAddr,
-    received: Arc<AtomicUsize>,
+    received: Arc<Mutex<Vec<u8>>>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
@@ -112,7 +111,7 @@ impl Server {
     fn start(serve: impl Fn(Counted, Arc<Mutex<Vec<String>>>) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("the listener is bound");
-        let (received, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let (received, requests): (Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) = Default::default();
         let (serve, counter, log) = (Arc::new(serve), received.clone(), requests.clone());
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -135,7 +134,12 @@ impl Server {
 
     /// How many bytes came in.
     pub(crate) fn received(&self) -> usize {
-        self.received.load(Ordering::SeqCst)
+        self.received.lock().expect("no panic").len()
+    }
+
+    /// Whether this text came in.
+    pub(crate) fn has_received(&self, text: &str) -> bool {
+        self.received.lock().expect("no panic").windows(text.len()).any(|bytes| bytes == text.as_bytes())
     }
 
     /// The request lines so far.
@@ -172,13 +176,13 @@ pub(crate) fn closed_port() -> u16 {
 
 struct Counted {
     stream: TcpStream,
-    received: Arc<AtomicUsize>,
+    received: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let length = self.stream.read(buffer)?;
-        self.received.fetch_add(length, Ordering::SeqCst);
+        self.received.lock().expect("no panic").extend_from_slice(&buffer[..length]);
         Ok(length)
     }
 }

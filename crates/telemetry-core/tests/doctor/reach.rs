@@ -25,6 +25,8 @@ fn a_collector_that_takes_all_signals_is_all_well() {
     assert!(exchange.ends_with(", to a GET, which is no export"), "{exchange}");
     let posts: Vec<String> = server.requests().into_iter().filter(|line| line.starts_with("POST")).collect();
     assert_eq!(posts, ["POST /v1/traces HTTP/1.1", "POST /v1/metrics HTTP/1.1", "POST /v1/logs HTTP/1.1"]);
+    // As docs/instrumentation.md and the registry have it.
+    assert!(server.has_received("telemetry_core.doctor.probe"), "{report}");
 }
 
 #[test]
