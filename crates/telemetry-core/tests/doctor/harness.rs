@@ -111,7 +111,7 @@ impl Server {
     fn start(serve: impl Fn(Counted, Arc<Mutex<Vec<String>>>) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("the listener is bound");
-        let (received, requests): (Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let (received, requests) = (Arc::<Mutex<Vec<u8>>>::default(), Arc::<Mutex<Vec<String>>>::default());
         let (serve, counter, log) = (Arc::new(serve), received.clone(), requests.clone());
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
