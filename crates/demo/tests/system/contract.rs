@@ -23,6 +23,8 @@ use crate::harness::{Backend, on_both_databases, run};
 const RARE: &[&str] = &[
     // A charge that a killed process left, found minutes later.
     "recover_payment",
+    // A reservation that nobody bought in a quarter of an hour.
+    "expire_reservation",
     // A request that runs more different statements than any of ours.
     "db.query.uncounted",
     // Two metrics that Prometheus would take for one.
