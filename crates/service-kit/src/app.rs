@@ -306,7 +306,8 @@ fn cors(allowed_origins: &[String]) -> Cors {
         .allowed_header("traceparent")
         .allowed_header("tracestate")
         .allowed_header("baggage")
-        .expose_headers(["traceresponse"])
+        .allowed_header("idempotency-key")
+        .expose_headers(["traceresponse", crate::idempotency::REPLAYED])
         .block_on_origin_mismatch(false)
         .max_age(3600);
     allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))

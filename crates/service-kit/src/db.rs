@@ -9,6 +9,7 @@ mod error;
 mod migrations;
 mod url;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -82,6 +83,7 @@ impl DatabaseConfig {
 pub struct Database {
     read: Pool<Manager>,
     write: Pool<Manager>,
+    url: Arc<DatabaseUrl>,
 }
 
 impl Database {
@@ -104,15 +106,21 @@ impl Database {
             let database = config.url.described()?;
             anyhow::Ok(telemetry.pool(Manager::new(config.url.clone()), database, options)?)
         };
+        let url = Arc::new(config.url.clone());
         match &config.url {
             DatabaseUrl::Sqlite(_) => {
-                Ok(Self { read: pool("read", READ_CONNECTIONS)?, write: pool("write", 1)? })
+                Ok(Self { read: pool("read", READ_CONNECTIONS)?, write: pool("write", 1)?, url })
             }
             DatabaseUrl::Postgres(_) => {
                 let both = pool("main", READ_CONNECTIONS)?;
-                Ok(Self { read: both.clone(), write: both })
+                Ok(Self { read: both.clone(), write: both, url })
             }
         }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
     }
 
     /// Runs queries that only read, on a thread where they may block.

@@ -11,6 +11,7 @@
 //! - [`token`]: which service calls, and for which user.
 //! - [`peer`]: calling another service.
 //! - [`faults`]: faults on purpose, off unless a process is started for them.
+//! - [`idempotency`]: requests that are sent again get the same answer.
 //! - `testing` (feature `testing`): a service on a port and a database of its own.
 //!
 //! It is not a framework: a service's own code talks to actix-web, diesel and `telemetry-core`.
@@ -18,6 +19,7 @@ pub mod app;
 pub mod config;
 pub mod db;
 pub mod faults;
+pub mod idempotency;
 pub mod peer;
 pub mod problem;
 pub mod process;

@@ -45,6 +45,12 @@ pub mod code {
     pub const UNSUPPORTED_MEDIA_TYPE: &str = "unsupported_media_type";
     /// 422: well-formed, and a field breaks a rule; `errors` names each.
     pub const VALIDATION_FAILED: &str = "validation_failed";
+    /// 400: an `Idempotency-Key` that cannot be one.
+    pub const INVALID_IDEMPOTENCY_KEY: &str = "invalid_idempotency_key";
+    /// 409: the request with this `Idempotency-Key` has no answer yet.
+    pub const IDEMPOTENCY_KEY_IN_USE: &str = "idempotency_key_in_use";
+    /// 422: this `Idempotency-Key` came with another request before.
+    pub const IDEMPOTENCY_KEY_REUSED: &str = "idempotency_key_reused";
     /// 500: a mistake of ours.
     pub const INTERNAL_ERROR: &str = "internal_error";
     /// 503: the database gave no answer.
@@ -121,6 +127,12 @@ impl Problem {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// The status and the body that it is answered with, to be given again later.
+    pub(crate) fn to_stored(&self) -> (u16, String) {
+        let body = serde_json::to_string(&self.document()).expect("strings and JSON values are JSON");
+        (self.status.as_u16(), body)
     }
 
     fn document(&self) -> ProblemDocument {

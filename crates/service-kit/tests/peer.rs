@@ -18,6 +18,8 @@ enum Step {
     Garbage,
     Hang,
     HangUp,
+    /// Hangs up, and is not there any more.
+    Die,
 }
 
 /// A peer that follows a script, one request a connection, and keeps what it was asked.
@@ -45,6 +47,7 @@ impl FakePeer {
                     Step::Garbage => answer(&mut stream, 200, "", "<html>").await,
                     Step::Hang => hanging.push(stream),
                     Step::HangUp => {}
+                    Step::Die => break,
                 }
             }
         });
@@ -228,4 +231,13 @@ async fn a_peer_that_is_not_there_did_nothing() {
     assert!(matches!(error, PeerError::Unreachable { .. }), "{error:?}");
     assert!(!error.may_have_happened() && error.is_retryable());
     assert_eq!(telemetry.spans().len(), 3, "what never arrived is tried again");
+}
+
+#[actix_web::test]
+async fn a_peer_that_died_on_the_first_try_may_have_done_it_although_the_last_one_never_arrived() {
+    let fake = FakePeer::following([Step::Die]).await;
+    let (peer, telemetry) = peer_at(&fake.url, LONG);
+    let error = peer.post("/").idempotent().send::<()>().await.unwrap_err();
+    assert_eq!(telemetry.spans().len(), 3, "it was tried again");
+    assert!(matches!(error, PeerError::Interrupted { .. }) && error.may_have_happened(), "{error:?}");
 }

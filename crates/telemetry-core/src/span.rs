@@ -106,8 +106,9 @@ pub fn link_to(traceparent: &str) {
     }
 }
 
-/// The span whose [`traceparent`] was stored.
-pub(crate) fn stored(traceparent: &str) -> Option<SpanContext> {
+/// The span whose [`traceparent`] was stored, to be linked to, or to be the parent of what goes on in its trace; `None`
+/// for what is no traceparent.
+pub fn stored(traceparent: &str) -> Option<SpanContext> {
     let (trace_id, span_id, flags) = crate::propagation::parse_traceparent(traceparent)?;
     Some(SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE))
 }

@@ -2,13 +2,13 @@
 
 use actix_web::web;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use service_kit::faults::Faults;
 use service_kit::{Parts, Service};
 use telemetry_core::config::Env;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::catalogue::Catalogue;
-use crate::faults::{InventoryFaults, Switch};
+use crate::config::Settings;
+use crate::faults::Switch;
 use crate::metrics::Metrics;
 use crate::routes;
 use crate::store::{Products, Reservations};
@@ -29,21 +29,23 @@ impl Service for InventoryService {
     const PORT: u16 = 8082;
     const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
-    /// Whether it can be told to do something wrong.
-    type Settings = Faults<InventoryFaults>;
+    type Settings = Settings;
 
-    fn settings(env: &mut Env) -> Faults<InventoryFaults> {
-        Faults::read(env)
+    fn settings(env: &mut Env) -> Settings {
+        Settings::read(env)
     }
 
-    fn build(faults: Faults<InventoryFaults>, parts: Parts) -> anyhow::Result<Self> {
+    fn build(settings: Settings, parts: Parts) -> anyhow::Result<Self> {
         let metrics = Metrics::new(parts.telemetry.meter());
         let products = Products::new(parts.database.clone());
+        let reservations = Reservations::new(parts.database);
+        let warehouse = Warehouse::new(reservations, metrics.clone(), parts.telemetry);
+        warehouse.start_timeouts(settings.timeouts, parts.stopping);
         Ok(Self {
             products: products.clone(),
-            catalogue: Catalogue::new(products, metrics.clone()),
-            warehouse: Warehouse::new(Reservations::new(parts.database), metrics),
-            switch: Switch::new(faults),
+            catalogue: Catalogue::new(products, metrics),
+            warehouse,
+            switch: Switch::new(settings.faults),
         })
     }
 

@@ -3,13 +3,14 @@
 //! An order takes stock in two steps: it reserves, and later commits (the pieces are sold) or releases
 //! (they are free again). All go by the order's id, and each may be repeated without harm, since its
 //! caller may not have heard the answer. An order may be released whether or not it has reserved; a
-//! reservation that comes after that is refused.
+//! reservation that comes after that is refused. A reservation that is neither committed nor released in time is released.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `app` | wires the rest |
+//! | `config` | the variables |
 //! | `routes` | every path, and the handlers beside their wire types |
-//! | `warehouse` | reserving, committing, releasing: spans and counts around the store |
+//! | `warehouse` | reserving, committing, releasing, timing out: spans and counts around the store |
 //! | `catalogue` | importing products, with its progress on a span |
 //! | `store` | queries and rows |
 //! | `domain` | types that cannot be wrong |
@@ -18,6 +19,7 @@
 //! | `faults` | what it can be told to do wrong, for showing it |
 mod app;
 mod catalogue;
+mod config;
 mod domain;
 mod error;
 mod faults;

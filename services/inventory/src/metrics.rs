@@ -18,6 +18,7 @@ pub(crate) enum Outcome {
     UnknownProduct,
     Committed,
     Released,
+    TimedOut,
 }
 
 impl Metrics {
@@ -53,6 +54,7 @@ impl Outcome {
             Self::UnknownProduct => "unknown_product",
             Self::Committed => "committed",
             Self::Released => "released",
+            Self::TimedOut => "timed_out",
         }
     }
 }

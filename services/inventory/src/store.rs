@@ -7,4 +7,4 @@ mod rows;
 mod schema;
 
 pub(crate) use products::{Chunk, InsertProductsError, Products};
-pub(crate) use reservations::{Reservations, ReserveError, Reserved, SettleError, Settled};
+pub(crate) use reservations::{Open, Reservations, ReserveError, Reserved, SettleError, Settled};

@@ -1,7 +1,11 @@
 //! Reserving stock and settling reservations: spans, logs and counts around the store.
 
-use telemetry_core::span;
+mod timeouts;
 
+use service_kit::app::Stopping;
+use telemetry_core::{Telemetry, context, span};
+
+use crate::config::Timeouts;
 use crate::domain::{NewReservation, OrderId, Reservation, ReservationState, Settlement};
 use crate::error::DATABASE_ERROR;
 use crate::metrics::{Metrics, Outcome};
@@ -11,11 +15,17 @@ use crate::store::{Reservations, ReserveError, Reserved, SettleError, Settled};
 pub(crate) struct Warehouse {
     reservations: Reservations,
     metrics: Metrics,
+    telemetry: Telemetry,
 }
 
 impl Warehouse {
-    pub(crate) fn new(reservations: Reservations, metrics: Metrics) -> Self {
-        Self { reservations, metrics }
+    pub(crate) fn new(reservations: Reservations, metrics: Metrics, telemetry: Telemetry) -> Self {
+        Self { reservations, metrics, telemetry }
+    }
+
+    /// Starts releasing what nobody bought in time, until `stopping`.
+    pub(crate) fn start_timeouts(&self, timeouts: Timeouts, stopping: Stopping) {
+        context::spawn(self.clone().time_out_reservations(timeouts, stopping));
     }
 
     /// Sets stock aside for an order; gives the reservation that the order has where it has the same.

@@ -2,6 +2,7 @@
 
 use actix_web::web;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use service_kit::idempotency::Idempotency;
 use service_kit::peer::{Peer, PeerConfig};
 use service_kit::{Parts, Service};
 use telemetry_core::config::Env;
@@ -10,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::checkout::Checkout;
 use crate::clients::{Inventory, Payments, Users};
 use crate::config::Settings;
+use crate::outbox::{Changes, Outbox};
 use crate::routes::{self, Streams};
 use crate::store::Orders;
 
@@ -20,6 +22,7 @@ pub struct OrderService {
     orders: Orders,
     checkout: Checkout,
     streams: Streams,
+    keys: Idempotency,
 }
 
 impl Service for OrderService {
@@ -43,10 +46,27 @@ impl Service for OrderService {
         let users = Users::new(peer(settings.user));
         let inventory = Inventory::new(peer(settings.inventory));
         let payments = Payments::new(peer(settings.payment));
-        let orders = Orders::new(parts.database.clone());
-        let checkout = Checkout::new(orders.clone(), inventory, payments, parts.telemetry.clone());
-        let streams = Streams::new(settings.events, &parts.telemetry, parts.stopping);
-        Ok(Self { users, orders, checkout, streams })
+        let outbox = Outbox::new(parts.telemetry.clone());
+        let changes = Changes::new(&parts.database, &parts.telemetry);
+        let orders = Orders::new(parts.database.clone(), outbox.clone(), changes, settings.recovery.lease);
+        let checkout = Checkout::new(
+            orders.clone(),
+            outbox.clone(),
+            inventory,
+            payments,
+            parts.telemetry.clone(),
+            settings.recovery,
+        );
+        checkout.start_recovery(parts.stopping.clone());
+        let keys = Idempotency::new(
+            parts.database,
+            settings.idempotency,
+            settings.recovery.lease,
+            &parts.telemetry,
+            parts.stopping.clone(),
+        );
+        let streams = Streams::new(settings.events, outbox, &parts.telemetry, parts.stopping);
+        Ok(Self { users, orders, checkout, streams, keys })
     }
 
     fn routes(&self, config: &mut ServiceConfig) {
@@ -55,6 +75,7 @@ impl Service for OrderService {
             .app_data(web::Data::new(self.orders.clone()))
             .app_data(web::Data::new(self.checkout.clone()))
             .app_data(web::Data::new(self.streams.clone()))
+            .app_data(web::Data::new(self.keys.clone()))
             .configure(routes::configure);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use service_kit::config::number_within;
+use service_kit::idempotency::IdempotencySettings;
 use service_kit::peer::PeerConfig;
 use telemetry_core::config::Env;
 
@@ -18,6 +20,46 @@ pub struct Settings {
     pub payment: PeerConfig,
     /// `EVENTS_*`.
     pub events: EventLimits,
+    /// `ORDER_LEASE_MS`, `RECOVERY_*`.
+    pub recovery: RecoverySettings,
+    /// `IDEMPOTENCY_KEY_TTL_S`.
+    pub idempotency: IdempotencySettings,
+}
+
+/// How orders that were left unfinished are brought to their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoverySettings {
+    /// `ORDER_LEASE_MS`, default ten seconds more than the slowest peer may take: so long after its last change nobody
+    /// works on an order any more. With less than a step takes, orders are taken from those who still work on them,
+    /// which costs calls and does no harm.
+    pub lease: Duration,
+    /// `RECOVERY_INTERVAL_MS`, default 1000: how often unfinished orders are looked for. Looking costs two small queries.
+    pub interval: Duration,
+    /// `RECOVERY_MAX_ATTEMPTS`, default 10: an order that is not brought on so often, for a reason that waiting does not
+    /// cure, is parked.
+    pub max_attempts: i32,
+    /// `RECOVERY_GIVE_UP_AFTER_MS`, default 300000: an order that is not paid by then is not charged any more. Who
+    /// placed it may have gone elsewhere.
+    pub give_up_after: Duration,
+}
+
+impl RecoverySettings {
+    fn read(env: &mut Env, slowest_peer: Duration) -> Self {
+        let lease = u64::try_from(slowest_peer.as_millis()).unwrap_or(60_000) + 10_000;
+        let mut milliseconds = |name, default, least, most| {
+            Duration::from_millis(number_within(env, name, default, least..=most, "milliseconds"))
+        };
+        let lease = milliseconds("ORDER_LEASE_MS", lease, 100, 600_000);
+        let interval = milliseconds("RECOVERY_INTERVAL_MS", 1_000, 10, 60_000);
+        let give_up_after = milliseconds("RECOVERY_GIVE_UP_AFTER_MS", 300_000, 1, 86_400_000);
+        let max_attempts = number_within(env, "RECOVERY_MAX_ATTEMPTS", 10, 1..=1000, "attempts");
+        Self { lease, interval, max_attempts, give_up_after }
+    }
+
+    /// The interval, to reckon with.
+    pub(crate) fn interval_delta(&self) -> TimeDelta {
+        TimeDelta::from_std(self.interval).unwrap_or(TimeDelta::seconds(60))
+    }
 }
 
 /// What the WebSockets that tell orders' events may take.
@@ -31,6 +73,9 @@ pub struct EventLimits {
     /// `EVENTS_MAX_LIFETIME_MS`, default 1800000: as long as an access token is good for by default. A client may
     /// connect again.
     pub lifetime: Duration,
+    /// `EVENTS_POLL_MS`, default 2000: how often an order is looked at without being told that it changed. On PostgreSQL
+    /// that is for changes at other replicas whose notification was lost.
+    pub poll: Duration,
 }
 
 impl EventLimits {
@@ -41,8 +86,9 @@ impl EventLimits {
         };
         let idle = milliseconds("EVENTS_IDLE_TIMEOUT_MS", 45_000, 3_600_000);
         let lifetime = milliseconds("EVENTS_MAX_LIFETIME_MS", 1_800_000, 86_400_000);
+        let poll = milliseconds("EVENTS_POLL_MS", 2_000, 3_600_000);
         let connections = number_within(env, "EVENTS_MAX_CONNECTIONS", 512, 1..=65_536, "connections");
-        Self { connections, idle, lifetime }
+        Self { connections, idle, lifetime, poll }
     }
 }
 
@@ -57,11 +103,12 @@ impl Settings {
                 Duration::from_secs(timeout),
             )
         };
-        Self {
-            user: peer("user-service", "USER", 8081, 2),
-            inventory: peer("inventory-service", "INVENTORY", 8082, 2),
-            payment: peer("payment-service", "PAYMENT", 8083, 8),
-            events: EventLimits::read(env),
-        }
+        let user = peer("user-service", "USER", 8081, 2);
+        let inventory = peer("inventory-service", "INVENTORY", 8082, 2);
+        let payment = peer("payment-service", "PAYMENT", 8083, 8);
+        let slowest = inventory.timeout.max(payment.timeout);
+        let (events, recovery) = (EventLimits::read(env), RecoverySettings::read(env, slowest));
+        let idempotency = IdempotencySettings::read(env);
+        Self { user, inventory, payment, events, recovery, idempotency }
     }
 }

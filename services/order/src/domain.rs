@@ -5,5 +5,6 @@ mod order;
 
 pub use customer::Customer;
 pub use order::{
-    Amount, InvalidOrder, Mail, NewOrder, Order, OrderStatus, OrderType, PaymentMethod, Quantity,
+    Amount, Claimed, InvalidOrder, Mail, NewOrder, Order, OrderEvent, OrderStatus, OrderType, PaymentMethod,
+    Quantity,
 };

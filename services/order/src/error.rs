@@ -49,45 +49,70 @@ impl From<PlaceOrderError> for Problem {
 
 impl From<FailureReason> for Problem {
     fn from(reason: FailureReason) -> Self {
-        let code = reason.code();
-        match &reason {
-            FailureReason::Reserve(ReserveError::UnknownProduct) => {
-                Self::new(StatusCode::NOT_FOUND, code, "There is no such product.")
-            }
-            FailureReason::Reserve(ReserveError::OutOfStock) => {
-                Self::new(StatusCode::CONFLICT, code, "There is not enough of this product in stock.")
-            }
-            FailureReason::Reserve(ReserveError::Unavailable(_)) => {
-                Self::unavailable(code, "The inventory service gives no answer.").caused_by(reason)
-            }
-            FailureReason::Commit(_) => Self::new(
-                StatusCode::CONFLICT,
-                code,
-                "The goods were given away before the order was done. The payment is given back.",
-            ),
-            FailureReason::Charge(ChargeError::Declined) => {
-                Self::new(StatusCode::PAYMENT_REQUIRED, code, "The payment was declined.")
-            }
-            FailureReason::Charge(ChargeError::UnknownMethod) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "There is no such payment method.")
-            }
-            FailureReason::Charge(ChargeError::GatewayTimeout(_)) => Self::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                code,
-                "The payment gateway did not answer in time. Nothing stays charged.",
+        let problem = failed(reason.code());
+        let is_ours = match &reason {
+            FailureReason::Reserve(ReserveError::Unavailable(_))
+            | FailureReason::Charge(
+                ChargeError::GatewayTimeout(_)
+                | ChargeError::Gateway(_)
+                | ChargeError::Unavailable(_)
+                | ChargeError::InProgress(_),
+            ) => true,
+            FailureReason::Reserve(
+                ReserveError::UnknownProduct | ReserveError::OutOfStock | ReserveError::Released(_),
             )
-            .caused_by(reason),
-            FailureReason::Charge(ChargeError::Gateway(_)) => {
-                Self::unavailable(code, "The payment gateway cannot work now. Nothing stays charged.")
-                    .caused_by(reason)
-            }
-            FailureReason::Charge(ChargeError::Unavailable(_)) => {
-                Self::unavailable(code, "The payment service gives no answer.").caused_by(reason)
-            }
-            FailureReason::Amount => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "The order costs more than can be counted.")
-            }
-            FailureReason::Store(_) => Self::internal(reason),
+            | FailureReason::Charge(ChargeError::Declined | ChargeError::UnknownMethod)
+            | FailureReason::Commit(_)
+            | FailureReason::Amount
+            | FailureReason::Expired => false,
+        };
+        if is_ours { problem.caused_by(reason) } else { problem }
+    }
+}
+
+/// What is answered to who placed an order that failed with this code ([`FailureReason::code`]), now or when they ask
+/// again.
+pub fn failed(code: &str) -> Problem {
+    let new = Problem::new;
+    match code {
+        "product_not_found" => new(StatusCode::NOT_FOUND, "product_not_found", "There is no such product."),
+        "out_of_stock" => {
+            new(StatusCode::CONFLICT, "out_of_stock", "There is not enough of this product in stock.")
         }
+        "inventory_unavailable" => {
+            Problem::unavailable("inventory_unavailable", "The inventory service gives no answer.")
+        }
+        "reservation_lost" => new(
+            StatusCode::CONFLICT,
+            "reservation_lost",
+            "The goods were given away before the order was done. The payment is given back.",
+        ),
+        "payment_declined" => {
+            new(StatusCode::PAYMENT_REQUIRED, "payment_declined", "The payment was declined.")
+        }
+        "payment_method_unknown" => new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "payment_method_unknown",
+            "There is no such payment method.",
+        ),
+        "payment_timeout" => new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "payment_timeout",
+            "The payment gateway did not answer in time. Nothing stays charged.",
+        ),
+        "payment_unavailable" => Problem::unavailable(
+            "payment_unavailable",
+            "The payment cannot be made now. Nothing stays charged.",
+        ),
+        "amount_out_of_range" => new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "amount_out_of_range",
+            "The order costs more than can be counted.",
+        ),
+        "order_expired" => {
+            new(StatusCode::CONFLICT, "order_expired", "The order was left unpaid for too long.")
+        }
+        // Of a version that knows more reasons.
+        _ => new(StatusCode::CONFLICT, "order_failed", "The order failed; its `failure_code` tells why."),
     }
 }

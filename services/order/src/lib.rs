@@ -5,9 +5,10 @@
 //! | [`config`] | the variables |
 //! | [`app`] | what the service is made of |
 //! | `routes` | its paths, handlers and wire types |
-//! | [`checkout`] | placing an order: the one flow across the store and the peers |
+//! | [`checkout`] | placing an order: the one flow across the store and the peers, and its recovery |
 //! | [`domain`] | what an order is |
 //! | [`store`] | orders in the database |
+//! | [`outbox`] | messages about orders; the place of a broker |
 //! | [`clients`] | the user, inventory and payment services |
 //! | [`error`] | errors as answers |
 //! | `metrics` | the business instruments |
@@ -18,6 +19,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 mod metrics;
+pub mod outbox;
 mod routes;
 pub mod store;
 

@@ -7,6 +7,31 @@ use telemetry_core::opentelemetry::metrics::{Counter, Meter};
 #[derive(Clone)]
 pub(crate) struct Metrics {
     orders: Counter<u64>,
+    recoveries: Counter<u64>,
+}
+
+/// What became of an order that was taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recovered {
+    /// It is confirmed.
+    Confirmed,
+    /// It failed, and has given back what it took, or is doing so.
+    Failed,
+    /// It has to wait.
+    Postponed,
+    /// It is left to people.
+    Parked,
+}
+
+impl Recovered {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Failed => "failed",
+            Self::Postponed => "postponed",
+            Self::Parked => "parked",
+        }
+    }
 }
 
 /// How an order ended.
@@ -25,7 +50,17 @@ impl Metrics {
             .with_unit("{order}")
             .with_description("Orders that ended, by status and reason.")
             .build();
-        Self { orders }
+        let recoveries = meter
+            .u64_counter("order.recoveries")
+            .with_unit("{order}")
+            .with_description("Unfinished orders that were taken over, by what became of them.")
+            .build();
+        Self { orders, recoveries }
+    }
+
+    /// Counts an order that was taken over.
+    pub(crate) fn recovered(&self, recovered: Recovered) {
+        self.recoveries.add(1, &[KeyValue::new("order.recovery.outcome", recovered.as_str())]);
     }
 
     /// Counts an order that has ended.

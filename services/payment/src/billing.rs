@@ -20,6 +20,7 @@ use crate::domain::{
 use crate::metrics::Metrics;
 use crate::store::{Begun, Payments};
 
+pub(crate) use self::recovery::Recovery;
 pub(crate) use self::refunding::RefundError;
 
 #[derive(Clone)]
@@ -29,6 +30,7 @@ pub(crate) struct Billing {
     metrics: Metrics,
     telemetry: Telemetry,
     stopping: Stopping,
+    recovery: Recovery,
 }
 
 /// Why an order is not paid.
@@ -50,6 +52,17 @@ pub(crate) enum ChargeError {
     Database(#[from] DatabaseError),
 }
 
+impl ChargeError {
+    /// Whether asking for the same again can come to nothing else.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Declined(_) | Self::Refunded | Self::Conflict => true,
+            Self::Failed { failure, .. } => failure.may_have_charged(),
+            Self::InProgress | Self::Database(_) => false,
+        }
+    }
+}
+
 /// A payment whose money is ours.
 #[derive(Debug)]
 pub(crate) struct Captured {
@@ -64,9 +77,10 @@ impl Billing {
         gateway: GatewayClient,
         telemetry: Telemetry,
         stopping: Stopping,
+        recovery: Recovery,
     ) -> Self {
         let metrics = Metrics::new(telemetry.meter());
-        let billing = Self { payments, gateway, metrics, telemetry, stopping };
+        let billing = Self { payments, gateway, metrics, telemetry, stopping, recovery };
         context::spawn(billing.clone().recover());
         billing
     }

@@ -140,7 +140,7 @@ pub(crate) async fn shared(backend: Backend) -> &'static TestSystem {
 
 /// A database for each service, new, on the server at `TEST_POSTGRES_URL`; answers the URL with
 /// `{service}` in it.
-fn make_databases() -> String {
+pub(crate) fn make_databases() -> String {
     let url = std::env::var("TEST_POSTGRES_URL").expect("needs a PostgreSQL server at TEST_POSTGRES_URL");
     let (server, _) = url.rsplit_once('/').expect("TEST_POSTGRES_URL names a database");
     let run = uuid::Uuid::now_v7().simple().to_string();

@@ -5,6 +5,7 @@ mod contract;
 mod endings;
 mod harness;
 mod leaks;
+mod migrations;
 mod orders;
 mod proxy;
 mod refusals;

@@ -163,7 +163,7 @@ async fn goods_are_given_back_when_the_inventory_is_there_again(backend: Backend
     assert_problem(&placed, 504, "payment_timeout");
     let order_id = placed.body["order_id"].as_str().unwrap();
     let order = shop.find_order(order_id).await.unwrap();
-    assert_eq!(order["status"], json!("reserved"), "it still holds the goods");
+    assert_eq!(order["status"], json!("failing"), "it still holds the goods");
     assert_eq!(order["failure_code"], json!("payment_timeout"));
 
     test.system.start_one(Part::Inventory).await.unwrap();

@@ -94,11 +94,18 @@ impl Call {
         let mut extensions = Extensions::new();
         extensions.insert(UrlTemplate(self.template));
         let mut retries = 0;
+        let mut doubt = None;
         loop {
-            let failure = match self.try_once(deadline, &mut extensions).await {
+            let mut failure = match self.try_once(deadline, &mut extensions).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            // That the last try never arrived says nothing of those before.
+            if matches!(failure.error, PeerError::Unreachable { .. })
+                && let Some(earlier) = doubt.take()
+            {
+                failure.error = earlier;
+            }
             let started = SystemTime::now();
             let RetryDecision::Retry { execute_after } = backoff.should_retry(started, retries) else {
                 return Err(failure.error);
@@ -116,6 +123,7 @@ impl Call {
             );
             tokio::time::sleep(wait).await;
             retries += 1;
+            doubt = failure.error.may_have_happened().then_some(failure.error);
         }
     }
 

@@ -4,13 +4,15 @@
 //! order, one waits for the other and sees what it did. The row is always written before its product's
 //! stock, so two transactions never wait each for the other.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamp};
 use service_kit::db::{Connection, Database, DatabaseError};
+use uuid::Uuid;
 
-use super::rows::{ReservationRow, state};
+use super::rows::{ForeignRow, ReservationRow, state};
 use super::schema::{products, reservations, stock};
 use crate::domain::{NewReservation, OrderId, Reservation, ReservationState, Settlement};
 
@@ -26,6 +28,14 @@ pub(crate) enum Reserved {
     Now(Reservation),
     /// The same was asked before, and this was the answer.
     Before(Reservation),
+}
+
+/// A reservation that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Open {
+    pub(crate) order: OrderId,
+    /// The trace in which it was made.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// Why nothing was reserved.
@@ -99,6 +109,34 @@ impl Reservations {
             .await
     }
 
+    /// Reservations that have been open since before `made_before`, the oldest first.
+    pub(crate) async fn find_open(
+        &self,
+        made_before: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<Vec<Open>, DatabaseError> {
+        self.database
+            .read(move |connection| {
+                let open: Vec<(String, Option<String>)> = reservations::table
+                    // As the index on them says it, word for word: so both databases use it.
+                    .filter(sql::<Bool>("state = 'reserved'"))
+                    .filter(reservations::created_at.lt(made_before.naive_utc()))
+                    .order(reservations::created_at)
+                    .limit(limit)
+                    .select((reservations::order_id, reservations::traceparent))
+                    .load(connection)?;
+                let open = open.into_iter().map(|(order, traceparent)| {
+                    let order: Uuid = order
+                        .parse()
+                        .map_err(|_| ForeignRow("reservations.order_id"))
+                        .map_err(QueryError::from)?;
+                    Ok(Open { order: order.into(), traceparent })
+                });
+                open.collect()
+            })
+            .await
+    }
+
     /// Ends the order's reservation. One that has ended this way already stays as it is.
     pub(crate) async fn settle(
         &self,
@@ -141,6 +179,7 @@ fn insert(connection: &mut Connection, wanted: NewReservation) -> Result<Option<
         products::currency.nullable(),
         ReservationState::Reserved.as_str().into_sql::<Text>(),
         Utc::now().naive_utc().into_sql::<Timestamp>(),
+        telemetry_core::span::traceparent().into_sql::<Nullable<Text>>(),
     ));
     let insert = diesel::insert_into(reservations::table)
         .values(row)
@@ -152,6 +191,7 @@ fn insert(connection: &mut Connection, wanted: NewReservation) -> Result<Option<
             reservations::currency,
             reservations::state,
             reservations::created_at,
+            reservations::traceparent,
         ))
         .on_conflict_do_nothing();
     // diesel has ON CONFLICT for each of the databases, not for their union.

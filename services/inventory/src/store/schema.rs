@@ -30,6 +30,7 @@ diesel::table! {
         state -> Text,
         created_at -> Timestamp,
         settled_at -> Nullable<Timestamp>,
+        traceparent -> Nullable<Text>,
     }
 }
 

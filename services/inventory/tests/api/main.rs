@@ -12,3 +12,4 @@ mod reservations;
 mod status;
 mod stock;
 mod telemetry;
+mod timeouts;

@@ -66,6 +66,9 @@ pub enum ReserveError {
     /// There is not enough of it.
     #[error("Out of stock")]
     OutOfStock,
+    /// The order was released, or its reservation timed out: it gets no goods any more.
+    #[error("Reservation lost")]
+    Released(#[source] PeerError),
     /// No answer to work with.
     #[error("Inventory unavailable")]
     Unavailable(#[source] PeerError),
@@ -75,7 +78,7 @@ impl ReserveError {
     /// Whether the goods may be kept all the same.
     pub fn may_have_happened(&self) -> bool {
         match self {
-            Self::UnknownProduct | Self::OutOfStock => false,
+            Self::UnknownProduct | Self::OutOfStock | Self::Released(_) => false,
             Self::Unavailable(error) => error.may_have_happened(),
         }
     }
@@ -86,6 +89,7 @@ impl From<PeerError> for ReserveError {
         match error.code() {
             Some("product_not_found") => Self::UnknownProduct,
             Some("out_of_stock") => Self::OutOfStock,
+            Some("reservation_released") => Self::Released(error),
             _ => Self::Unavailable(error),
         }
     }

@@ -70,6 +70,9 @@ pub enum ChargeError {
     /// The gateway cannot work now.
     #[error("Payment gateway unavailable")]
     Gateway(#[source] PeerError),
+    /// It is being made: somebody asked before, and has no answer yet.
+    #[error("Payment in progress")]
+    InProgress(#[source] PeerError),
     /// No answer from the payment service itself.
     #[error("Payment unavailable")]
     Unavailable(#[source] PeerError),
@@ -82,6 +85,7 @@ impl ChargeError {
             Self::Declined | Self::UnknownMethod => false,
             // The payment service gives back itself what the gateway may have taken.
             Self::GatewayTimeout(_) | Self::Gateway(_) => false,
+            Self::InProgress(_) => true,
             Self::Unavailable(error) => error.may_have_happened(),
         }
     }
@@ -92,8 +96,9 @@ impl From<PeerError> for ChargeError {
         match error.code() {
             Some("payment_declined") => Self::Declined,
             Some("validation_failed") => Self::UnknownMethod,
+            Some("payment_in_progress") => Self::InProgress(error),
             Some("gateway_timeout") => Self::GatewayTimeout(error),
-            Some("gateway_error" | "gateway_unavailable") => Self::Gateway(error),
+            Some("gateway_error" | "gateway_unavailable" | "payment_interrupted") => Self::Gateway(error),
             _ => Self::Unavailable(error),
         }
     }

@@ -46,6 +46,36 @@ pub struct Order {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// Counts its changes: who changes it says which one they have read, so that of two one does.
+    pub version: i64,
+}
+
+/// A status that an order had, and the message that told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderEvent {
+    /// The message's id.
+    pub message_id: Uuid,
+    /// The order's version that the change made.
+    pub version: i64,
+    /// The status.
+    pub status: OrderStatus,
+    /// Why it failed, where it did.
+    pub failure_code: Option<String>,
+    /// The message's span, in the trace that made the change.
+    pub traceparent: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// An order that was left unfinished and is ours to bring to its end now.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The order as it was left.
+    pub order: Order,
+    /// The trace it was placed in.
+    pub traceparent: Option<String>,
+    /// How often it was taken without being brought on, this time included.
+    pub attempts: i32,
 }
 
 /// How far an order has come. The status is stored before the call that the next one needs, so that
@@ -60,6 +90,8 @@ pub enum OrderStatus {
     Paid,
     /// Done.
     Confirmed,
+    /// Refused or broken off; what it took is being given back.
+    Failing,
     /// Refused or broken off, and everything it had taken was given back.
     Failed,
 }
@@ -77,6 +109,7 @@ impl OrderStatus {
             Self::Reserved => "reserved",
             Self::Paid => "paid",
             Self::Confirmed => "confirmed",
+            Self::Failing => "failing",
             Self::Failed => "failed",
         }
     }
@@ -86,7 +119,7 @@ impl FromStr for OrderStatus {
     type Err = InvalidOrder;
 
     fn from_str(text: &str) -> Result<Self, InvalidOrder> {
-        [Self::Pending, Self::Reserved, Self::Paid, Self::Confirmed, Self::Failed]
+        [Self::Pending, Self::Reserved, Self::Paid, Self::Confirmed, Self::Failing, Self::Failed]
             .into_iter()
             .find(|status| status.as_str() == text)
             .ok_or(InvalidOrder::Status)

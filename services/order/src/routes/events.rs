@@ -9,6 +9,8 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use actix_ws::{CloseCode, Message, MessageStream, ProtocolError, Session};
 use service_kit::Problem;
 use service_kit::app::Stopping;
+use service_kit::db::DatabaseError;
+use telemetry_core::opentelemetry::context::FutureExt as _;
 use telemetry_core::server::websocket::{MessageKind, WebSocket, WebSocketTelemetry};
 use telemetry_core::{Telemetry, context};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -19,8 +21,9 @@ use uuid::Uuid;
 use super::customer::{Authenticated, AuthenticatedSocket};
 use super::orders::OrderResponse;
 use crate::config::EventLimits;
-use crate::domain::OrderStatus;
+use crate::domain::{OrderEvent, OrderStatus};
 use crate::error;
+use crate::outbox::{Change, Destination, Outbox, Place};
 use crate::store::Orders;
 
 /// The protocol that is spoken, for clients that offer their token as one.
@@ -38,14 +41,28 @@ const MAX_QUESTIONS: usize = 100;
 pub(crate) struct Streams {
     limits: EventLimits,
     slots: Arc<Semaphore>,
+    outbox: Outbox,
     sockets: WebSocketTelemetry,
+    telemetry: Telemetry,
     stopping: Stopping,
 }
 
 impl Streams {
-    pub(crate) fn new(limits: EventLimits, telemetry: &Telemetry, stopping: Stopping) -> Self {
+    pub(crate) fn new(
+        limits: EventLimits,
+        outbox: Outbox,
+        telemetry: &Telemetry,
+        stopping: Stopping,
+    ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.connections));
-        Self { limits, slots, sockets: telemetry.websockets(), stopping }
+        Self {
+            limits,
+            slots,
+            outbox,
+            sockets: telemetry.websockets(),
+            telemetry: telemetry.clone(),
+            stopping,
+        }
     }
 }
 
@@ -87,7 +104,9 @@ pub(super) async fn order_events(
         orders: orders.get_ref().clone(),
         id,
         customer,
-        told: None,
+        outbox: streams.outbox.clone(),
+        telemetry: streams.telemetry.clone(),
+        told: 0,
         questions: 0,
         _slot: slot,
     };
@@ -102,7 +121,10 @@ struct Stream {
     orders: Orders,
     id: Uuid,
     customer: Authenticated,
-    told: Option<(OrderStatus, Option<String>)>,
+    outbox: Outbox,
+    telemetry: Telemetry,
+    /// The order's version that the client knows: what is no newer is not told again.
+    told: i64,
     questions: usize,
     _slot: OwnedSemaphorePermit,
 }
@@ -120,19 +142,22 @@ impl Stream {
     async fn run(
         mut self,
         mut messages: MessageStream,
-        mut changes: broadcast::Receiver<Uuid>,
+        mut changes: broadcast::Receiver<Change>,
         stopping: Stopping,
     ) {
         let end = Instant::now() + self.limits.lifetime;
         let mut seen = Instant::now();
         let mut ping = interval(self.limits.idle / 3);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut next = self.tell(false).await;
+        let mut look = interval(self.limits.poll);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next = self.tell().await;
         while next.is_continue() {
             next = tokio::select! {
                 () = stopping.requested() => close(CloseCode::Away),
                 () = sleep_until(end) => close(CloseCode::Away),
                 _ = ping.tick() => self.ping(seen).await,
+                _ = look.tick() => self.tell_events().await,
                 changed = changes.recv() => self.changed(changed).await,
                 message = messages.recv() => {
                     seen = Instant::now();
@@ -154,11 +179,11 @@ impl Stream {
         sent(timeout(SEND_WITHIN, self.session.ping(b"")).await)
     }
 
-    async fn changed(&mut self, changed: Result<Uuid, RecvError>) -> Next {
+    async fn changed(&mut self, changed: Result<Change, RecvError>) -> Next {
         match changed {
-            Ok(id) if id != self.id => ControlFlow::Continue(()),
+            Ok(Change::Of(id)) if id != self.id => ControlFlow::Continue(()),
             // What was missed may have been this order's.
-            Ok(_) | Err(RecvError::Lagged(_)) => self.tell(false).await,
+            Ok(_) | Err(RecvError::Lagged(_)) => self.tell_events().await,
             Err(RecvError::Closed) => close(CloseCode::Away),
         }
     }
@@ -171,7 +196,7 @@ impl Stream {
                     return close(CloseCode::Policy);
                 }
                 let socket = self.socket.clone();
-                socket.received(MessageKind::Text, text.len(), self.tell(true)).await
+                socket.received(MessageKind::Text, text.len(), self.tell()).await
             }
             Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Continuation(_))) => {
                 close(CloseCode::Unsupported)
@@ -188,33 +213,67 @@ impl Stream {
         }
     }
 
-    /// Sends the order as it is now, where it has changed or was asked for.
-    async fn tell(&mut self, was_asked: bool) -> Next {
+    /// Sends the order as it is now.
+    async fn tell(&mut self) -> Next {
         let found = self.orders.find(self.id, &self.customer.0);
         let order = match context::with_baggage(self.customer.baggage(), found).await {
             Ok(Some(order)) => order,
             Ok(None) => return close(CloseCode::Away),
+            Err(error) => return self.broken(&error),
+        };
+        self.told = order.version;
+        let status = order.status;
+        self.send(order.into(), status).await
+    }
+
+    /// Sends what became of the order since it was last told: every status, in order, and once.
+    async fn tell_events(&mut self) -> Next {
+        // Most looks find nothing, and are no news.
+        let since = self.told;
+        let events = match self.telemetry.untraced(self.orders.events(self.id, since)).await {
+            Ok(events) => events,
+            Err(error) => return self.broken(&error),
+        };
+        for event in events {
+            let consumer = self.outbox.process(
+                Destination::Events,
+                event.message_id,
+                event.traceparent.as_deref(),
+                Place::NewTrace,
+            );
+            self.tell_event(&event).with_context(consumer).await?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn tell_event(&mut self, event: &OrderEvent) -> Next {
+        let found = self.orders.find(self.id, &self.customer.0);
+        let order = match context::with_baggage(self.customer.baggage(), found).await {
+            Ok(Some(order)) => order,
+            Ok(None) => return close(CloseCode::Away),
+            Err(error) => return self.broken(&error),
+        };
+        self.told = event.version;
+        self.send(OrderResponse::at(&order, event), event.status).await
+    }
+
+    fn broken(&self, error: &DatabaseError) -> Next {
+        self.socket.failed("database_unavailable", error);
+        close(CloseCode::Error)
+    }
+
+    async fn send(&mut self, order: OrderResponse, status: OrderStatus) -> Next {
+        let text = match serde_json::to_string(&order) {
+            Ok(text) => text,
             Err(error) => {
-                self.socket.failed("database_unavailable", &error);
+                self.socket.failed("order_not_told", &error);
                 return close(CloseCode::Error);
             }
         };
-        let now = (order.status, order.failure_code.clone());
-        if was_asked || self.told.as_ref() != Some(&now) {
-            let text = match serde_json::to_string(&OrderResponse::from(order)) {
-                Ok(text) => text,
-                Err(error) => {
-                    self.socket.failed("order_not_told", &error);
-                    return close(CloseCode::Error);
-                }
-            };
-            let size = text.len();
-            sent(timeout(SEND_WITHIN, self.session.text(text)).await)?;
-            self.socket.sent(MessageKind::Text, size);
-        }
-        let is_final = now.0.is_final();
-        self.told = Some(now);
-        if is_final { close(CloseCode::Normal) } else { ControlFlow::Continue(()) }
+        let size = text.len();
+        sent(timeout(SEND_WITHIN, self.session.text(text)).await)?;
+        self.socket.sent(MessageKind::Text, size);
+        if status.is_final() { close(CloseCode::Normal) } else { ControlFlow::Continue(()) }
     }
 }
 

@@ -1,22 +1,24 @@
 //! Placing and reading orders.
 
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::http::StatusCode;
+use actix_web::{get, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use service_kit::Problem;
+use service_kit::idempotency::{Answer, Attempt, Idempotency, IdempotencyKey, Outcome};
 use service_kit::problem::InvalidFields;
-use telemetry_core::context;
+use telemetry_core::{Telemetry, context};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::customer::Authenticated;
-use crate::checkout::Checkout;
-use crate::domain::{InvalidOrder, NewOrder, Order, OrderStatus, Quantity};
+use crate::checkout::{Checkout, PlaceOrderError};
+use crate::domain::{Customer, InvalidOrder, NewOrder, Order, OrderEvent, OrderStatus, Quantity};
 use crate::error;
 use crate::store::Orders;
 
 /// What is to be ordered.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlaceOrderRequest {
     /// The product's id.
@@ -35,10 +37,10 @@ fn standard() -> String {
     "standard".to_owned()
 }
 
-impl TryFrom<PlaceOrderRequest> for NewOrder {
+impl TryFrom<&PlaceOrderRequest> for NewOrder {
     type Error = Problem;
 
-    fn try_from(request: PlaceOrderRequest) -> Result<Self, Problem> {
+    fn try_from(request: &PlaceOrderRequest) -> Result<Self, Problem> {
         let mut invalid = InvalidFields::default();
         let product_id =
             invalid.check("product_id", request.product_id.parse().map_err(|_| InvalidOrder::Id));
@@ -59,9 +61,9 @@ impl TryFrom<PlaceOrderRequest> for NewOrder {
 pub(super) struct OrderResponse {
     /// The order's id.
     order_id: Uuid,
-    /// `pending`, `reserved`, `paid`, `confirmed` or `failed`.
+    /// `pending`, `reserved`, `paid`, `confirmed`, `failing` or `failed`.
     status: &'static str,
-    /// Why it failed.
+    /// Why it failed, or fails.
     failure_code: Option<String>,
     /// What was ordered.
     product_id: Uuid,
@@ -79,6 +81,48 @@ pub(super) struct OrderResponse {
     created_at: DateTime<Utc>,
     /// When it last changed.
     updated_at: DateTime<Utc>,
+    /// Every status it had, the oldest first; only where one order is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<OrderEventResponse>>,
+}
+
+/// A status that an order had.
+#[derive(Serialize, ToSchema)]
+struct OrderEventResponse {
+    /// As the order's.
+    status: &'static str,
+    /// Why it failed, or fails.
+    failure_code: Option<String>,
+    /// The trace in which it got this status. What was left unfinished goes on in another one, which links to the first.
+    trace_id: Option<String>,
+    /// When.
+    at: DateTime<Utc>,
+}
+
+impl From<OrderEvent> for OrderEventResponse {
+    fn from(event: OrderEvent) -> Self {
+        let span = event.traceparent.as_deref().and_then(telemetry_core::span::stored);
+        Self {
+            status: event.status.as_str(),
+            failure_code: event.failure_code,
+            trace_id: span.map(|span| span.trace_id().to_string()),
+            at: event.at,
+        }
+    }
+}
+
+impl OrderResponse {
+    /// The order as it was told by this event.
+    pub(super) fn at(order: &Order, event: &OrderEvent) -> Self {
+        Order {
+            status: event.status,
+            failure_code: event.failure_code.clone(),
+            updated_at: event.at,
+            version: event.version,
+            ..order.clone()
+        }
+        .into()
+    }
 }
 
 impl From<Order> for OrderResponse {
@@ -96,15 +140,29 @@ impl From<Order> for OrderResponse {
             currency,
             created_at: order.created_at,
             updated_at: order.updated_at,
+            history: None,
         }
     }
 }
 
-/// Places an order, and answers when it is confirmed; 202 where it is paid and will be confirmed later.
+/// Places an order, and answers when it is confirmed; 202 where it cannot go on now: it is on record, and is brought to
+/// its end in the background.
+///
+/// A request with an `Idempotency-Key` may be sent again when its answer got lost: it gets the same answer, and nothing
+/// is ordered twice. An order that failed has had its answer; another try needs another key.
 #[utoipa::path(
+    params((
+        "Idempotency-Key" = Option<String>,
+        Header,
+        description = "1 to 255 visible characters of the caller's choice, in quotes or without; known for a day.",
+    )),
     responses(
         (status = 201, description = "The order is confirmed.", body = OrderResponse),
-        (status = 202, description = "The order is paid, and will be confirmed.", body = OrderResponse),
+        (status = 202, description = "The order is on record, and is brought to its end.", body = OrderResponse),
+        (status = 409, description = "`out_of_stock`, `reservation_lost`; `idempotency_key_in_use`: the request with \
+                                      this key has no answer yet"),
+        (status = 422, description = "`validation_failed`, `payment_method_unknown`, `amount_out_of_range`; \
+                                      `idempotency_key_reused`: this key came with another request"),
     ),
     security(("user_token" = []))
 )]
@@ -112,17 +170,58 @@ impl From<Order> for OrderResponse {
 pub(super) async fn place_order(
     customer: Authenticated,
     checkout: web::Data<Checkout>,
+    orders: web::Data<Orders>,
+    keys: web::Data<Idempotency>,
+    telemetry: web::Data<Telemetry>,
+    key: IdempotencyKey,
     request: web::Json<PlaceOrderRequest>,
-) -> Result<HttpResponse, Problem> {
-    let new = NewOrder::try_from(request.into_inner())?;
+) -> Result<Answer, Problem> {
+    let request = request.into_inner();
     let baggage = customer.baggage();
-    let order = context::with_baggage(baggage, checkout.place_order(new, customer.0)).await?;
-    let mut response = if order.status == OrderStatus::Confirmed {
-        HttpResponse::Created()
-    } else {
-        HttpResponse::Accepted()
+    let placing = async move {
+        let new = NewOrder::try_from(&request)?;
+        let customer = customer.0;
+        let scope = ["POST /api/orders", &customer.tenant_id.clone(), &customer.user_id.clone()];
+        let place = async |attempt| place(&checkout, &orders, attempt, new, customer).await;
+        keys.answer(key, &scope, &request, place).await
     };
-    Ok(response.json(OrderResponse::from(order)))
+    // To its end, also when the client hangs up: so its answer is there when it asks again.
+    context::with_baggage(baggage, telemetry.detached(placing)).await
+}
+
+async fn place(
+    checkout: &Checkout,
+    orders: &Orders,
+    attempt: Attempt,
+    new: NewOrder,
+    customer: Customer,
+) -> Outcome {
+    if attempt.is_again {
+        match orders.find(attempt.resource, &customer).await {
+            Ok(None) => {}
+            Ok(Some(order)) => return told(order),
+            Err(error) => return Problem::from(error).into(),
+        }
+    }
+    match checkout.place_order(attempt.resource, new, customer).await {
+        Ok(order) => told(order),
+        Err(error @ PlaceOrderError::NotStored(_)) => Problem::from(error).into(),
+        Err(error @ PlaceOrderError::Failed { .. }) => Outcome::failed(error.into()),
+    }
+}
+
+/// What is answered to who placed this order.
+fn told(order: Order) -> Outcome {
+    match order.status {
+        OrderStatus::Confirmed => Outcome::kept(StatusCode::CREATED, &OrderResponse::from(order)),
+        OrderStatus::Failing | OrderStatus::Failed => {
+            let problem = error::failed(order.failure_code.as_deref().unwrap_or_default());
+            Outcome::failed(problem.with_extension("order_id", order.id.to_string()))
+        }
+        OrderStatus::Pending | OrderStatus::Reserved | OrderStatus::Paid => {
+            Outcome::for_now(StatusCode::ACCEPTED, &OrderResponse::from(order))
+        }
+    }
 }
 
 /// Which part of the list.
@@ -172,7 +271,7 @@ pub(super) async fn list_orders(
     Ok(web::Json(orders.into_iter().map(OrderResponse::from).collect()))
 }
 
-/// One of the caller's own orders.
+/// One of the caller's own orders, with its history.
 #[utoipa::path(
     params(("id" = String, Path, description = "The order's id.")),
     responses((status = 200, description = "The order.", body = OrderResponse)),
@@ -186,6 +285,10 @@ pub(super) async fn find_order(
 ) -> Result<web::Json<OrderResponse>, Problem> {
     // What is no id is the id of no order.
     let id = Uuid::parse_str(&id).map_err(|_| error::order_not_found())?;
-    let order = context::with_baggage(customer.baggage(), orders.find(id, &customer.0)).await?;
-    order.map(|order| web::Json(order.into())).ok_or_else(error::order_not_found)
+    let reading = async {
+        let order = orders.find(id, &customer.0).await?.ok_or_else(error::order_not_found)?;
+        let history = orders.events(id, 0).await?.into_iter().map(OrderEventResponse::from).collect();
+        Ok(web::Json(OrderResponse { history: Some(history), ..order.into() }))
+    };
+    context::with_baggage(customer.baggage(), reading).await
 }

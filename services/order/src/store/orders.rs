@@ -1,43 +1,76 @@
-//! Every statement on orders.
+//! Placing an order, bringing it on, reading it.
+//!
+//! Who changes an order has read it before, and changes it only where it is still as it was read (its version): of two
+//! that work on one order, because the first was slow and recovery took it, one goes on, and the other learns of it. A
+//! change, the event that tells of it, and the messages it causes are one transaction.
 
-use chrono::{NaiveDateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
+use diesel::result::Error as QueryError;
 use service_kit::db::{Connection, Database, DatabaseError};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use super::schema::{mails, orders};
-use crate::domain::{Amount, Customer, InvalidOrder, Mail, NewOrder, Order, OrderStatus, Quantity};
+use super::mails::{self, MailMessage};
+use super::rows::{EventRow, OrderChange, OrderRow, corrupt, now};
+use super::schema::{order_events, order_states, orders};
+use crate::domain::{Amount, Customer, NewOrder, Order, OrderEvent, OrderStatus};
+use crate::outbox::{Change, Changes, Destination, Outbox};
 
 /// The orders of this service. Cheap to clone.
 #[derive(Clone)]
 pub struct Orders {
-    database: Database,
-    changes: broadcast::Sender<Uuid>,
+    pub(super) database: Database,
+    outbox: Outbox,
+    changes: Changes,
+    /// For how long who has changed an order works on it.
+    pub(super) lease: TimeDelta,
 }
 
-/// How many changes may wait for a slow reader; one that misses some is told so, and reads again.
-const CHANGES_KEPT: usize = 256;
+/// An order was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// Somebody else has changed it meanwhile, and works on it now.
+    #[error("the order was changed by somebody else")]
+    Conflict,
+    /// Nobody knows whether it was changed.
+    #[error("the order could not be changed")]
+    Database(#[from] DatabaseError),
+}
+
+impl From<QueryError> for ChangeError {
+    fn from(error: QueryError) -> Self {
+        Self::Database(error.into())
+    }
+}
 
 impl Orders {
-    /// The orders in this database.
-    pub fn new(database: Database) -> Self {
-        Self { database, changes: broadcast::Sender::new(CHANGES_KEPT) }
+    /// The orders in this database. Who changes one is left alone with it for `lease`, longer than any step takes.
+    pub fn new(database: Database, outbox: Outbox, changes: Changes, lease: Duration) -> Self {
+        let lease = TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX);
+        Self { database, outbox, changes, lease }
     }
 
-    /// The ids of orders that this process changes from now on.
-    pub fn changes(&self) -> broadcast::Receiver<Uuid> {
-        self.changes.subscribe()
+    /// What changes from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.watch()
     }
 
-    /// Stores a new order as pending, with the trace it is placed in.
+    /// When others may take what is changed now.
+    pub(super) fn lease_end(&self) -> DateTime<Utc> {
+        now() + self.lease
+    }
+
+    /// Stores a new order under this id as pending, with the trace it is placed in.
     ///
     /// # Errors
-    /// Where the database fails.
-    pub async fn insert(&self, new: NewOrder, customer: &Customer) -> Result<Order, DatabaseError> {
-        let now = Utc::now();
+    /// Where the database fails, or has an order of this id.
+    pub async fn insert(&self, id: Uuid, new: NewOrder, customer: &Customer) -> Result<Order, DatabaseError> {
+        let now = now();
         let order = Order {
-            id: Uuid::now_v7(),
+            id,
             tenant_id: customer.tenant_id.clone(),
             user_id: customer.user_id.clone(),
             product_id: new.product_id,
@@ -49,12 +82,17 @@ impl Orders {
             amount: None,
             created_at: now,
             updated_at: now,
+            version: 1,
         };
-        let row = OrderRow::new(&order, telemetry_core::span::traceparent());
+        let row = OrderRow::new(&order, telemetry_core::span::traceparent(), self.lease_end());
+        let (placed, outbox) = (order.clone(), self.outbox.clone());
         self.database
             .write(move |connection| {
-                diesel::insert_into(orders::table).values(&row).execute(connection)?;
-                Ok::<_, DatabaseError>(())
+                connection.transaction(|connection| {
+                    diesel::insert_into(orders::table).values(&row).execute(connection)?;
+                    send_event(connection, &outbox, &placed)?;
+                    Ok::<_, DatabaseError>(())
+                })
             })
             .await?;
         Ok(order)
@@ -63,72 +101,105 @@ impl Orders {
     /// The goods are reserved at this price; the payment comes next.
     ///
     /// # Errors
-    /// Where the database fails.
-    pub async fn set_reserved(&self, order: &mut Order, amount: Amount) -> Result<(), DatabaseError> {
+    /// Where the order was not changed; the order stays as it was.
+    pub async fn set_reserved(&self, order: &mut Order, amount: Amount) -> Result<(), ChangeError> {
         let change = OrderChange {
             amount_minor: Some(amount.minor),
             currency: Some(amount.currency.clone()),
-            ..OrderChange::to(OrderStatus::Reserved)
+            ..self.change_to(OrderStatus::Reserved)
         };
-        self.change(order, change).await?;
-        order.amount = Some(amount);
+        self.change(order, change, Some(amount)).await?;
         Ok(())
     }
 
     /// The payment is made; taking the goods out of the stock comes next.
     ///
     /// # Errors
-    /// Where the database fails.
-    pub async fn set_paid(&self, order: &mut Order, payment_id: &str) -> Result<(), DatabaseError> {
+    /// As [`Orders::set_reserved`].
+    pub async fn set_paid(&self, order: &mut Order, payment_id: &str) -> Result<(), ChangeError> {
         let change =
-            OrderChange { payment_id: Some(payment_id.to_owned()), ..OrderChange::to(OrderStatus::Paid) };
-        self.change(order, change).await
-    }
-
-    /// The order is done.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn set_confirmed(&self, order: &mut Order) -> Result<(), DatabaseError> {
-        self.change(order, OrderChange::to(OrderStatus::Confirmed)).await
-    }
-
-    /// The order has failed, and nothing of it is left to give back.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn set_failed(&self, order: &mut Order, code: &str) -> Result<(), DatabaseError> {
-        let change =
-            OrderChange { failure_code: Some(code.to_owned()), ..OrderChange::to(OrderStatus::Failed) };
-        self.change(order, change).await?;
-        order.failure_code = Some(code.to_owned());
+            OrderChange { payment_id: Some(payment_id.to_owned()), ..self.change_to(OrderStatus::Paid) };
+        self.change(order, change, None).await?;
         Ok(())
     }
 
-    /// The order will fail, and what it has taken must still be given back: its status stays.
+    /// The order is done, and the customer is to have a mail about it: the message is the caller's to work on.
     ///
     /// # Errors
-    /// Where the database fails.
-    pub async fn set_failing(&self, order: &mut Order, code: &str) -> Result<(), DatabaseError> {
-        let change = OrderChange { failure_code: Some(code.to_owned()), ..OrderChange::to(order.status) };
-        self.change(order, change).await?;
-        order.failure_code = Some(code.to_owned());
+    /// As [`Orders::set_reserved`].
+    pub async fn set_confirmed(&self, order: &mut Order) -> Result<MailMessage, ChangeError> {
+        let sent = self.change(order, self.change_to(OrderStatus::Confirmed), None).await?;
+        Ok(sent.expect("a confirmed order has a mail"))
+    }
+
+    /// The order fails for the reason with this code, and what it has taken must still be given back.
+    ///
+    /// # Errors
+    /// As [`Orders::set_reserved`].
+    pub async fn set_failing(&self, order: &mut Order, code: &str) -> Result<(), ChangeError> {
+        let change =
+            OrderChange { failure_code: Some(code.to_owned()), ..self.change_to(OrderStatus::Failing) };
+        self.change(order, change, None).await?;
         Ok(())
     }
 
-    async fn change(&self, order: &mut Order, change: OrderChange) -> Result<(), DatabaseError> {
-        let (id, status) = (order.id.to_string(), change.status);
-        order.updated_at = change.updated_at.and_utc();
-        self.database
+    /// The order has failed for the reason with this code, and nothing of it is left to give back.
+    ///
+    /// # Errors
+    /// As [`Orders::set_reserved`].
+    pub async fn set_failed(&self, order: &mut Order, code: &str) -> Result<(), ChangeError> {
+        let change =
+            OrderChange { failure_code: Some(code.to_owned()), ..self.change_to(OrderStatus::Failed) };
+        self.change(order, change, None).await?;
+        Ok(())
+    }
+
+    fn change_to(&self, status: OrderStatus) -> OrderChange {
+        OrderChange::to(status, now(), self.lease_end())
+    }
+
+    async fn change(
+        &self,
+        order: &mut Order,
+        change: OrderChange,
+        amount: Option<Amount>,
+    ) -> Result<Option<MailMessage>, ChangeError> {
+        let changed = Order {
+            status: change.status.parse().expect("a change is made to a status"),
+            failure_code: change.failure_code.clone().or_else(|| order.failure_code.clone()),
+            amount: amount.or_else(|| order.amount.clone()),
+            updated_at: change.updated_at.and_utc(),
+            version: order.version + 1,
+            ..order.clone()
+        };
+        let (known, outbox, lease_end) = (order.version, self.outbox.clone(), self.lease_end());
+        let (changed, mail) = self
+            .database
             .write(move |connection| {
-                diesel::update(orders::table.find(id)).set(&change).execute(connection)?;
-                Ok::<_, DatabaseError>(())
+                connection.transaction(|connection| {
+                    let unchanged = order_states::table
+                        .find(changed.id.to_string())
+                        .filter(order_states::version.eq(known));
+                    let rows = diesel::update(unchanged)
+                        .set((&change, order_states::version.eq(changed.version)))
+                        .execute(connection)?;
+                    if rows == 0 {
+                        return Err(ChangeError::Conflict);
+                    }
+                    send_event(connection, &outbox, &changed)?;
+                    let mail = match changed.status {
+                        OrderStatus::Confirmed => {
+                            Some(mails::send(connection, &outbox, &changed, lease_end)?)
+                        }
+                        _ => None,
+                    };
+                    Ok((changed, mail))
+                })
             })
             .await?;
-        order.status = status.parse().expect("a change is made to a status");
-        // Nobody may be listening.
-        let _ = self.changes.send(order.id);
-        Ok(())
+        *order = changed;
+        self.changes.tell(order.id);
+        Ok(mail)
     }
 
     /// The customer's own order; another's is as unknown as one that never was.
@@ -137,20 +208,36 @@ impl Orders {
     /// Where the database fails.
     pub async fn find(&self, id: Uuid, customer: &Customer) -> Result<Option<Order>, DatabaseError> {
         let (tenant_id, user_id) = (customer.tenant_id.clone(), customer.user_id.clone());
-        let row = self
-            .database
+        self.database
             .read(move |connection: &mut Connection| {
-                orders::table
+                let row: Option<OrderRow> = orders::table
                     .find(id.to_string())
                     .filter(orders::tenant_id.eq(tenant_id))
                     .filter(orders::user_id.eq(user_id))
                     .select(OrderRow::as_select())
                     .first(connection)
-                    .optional()
-                    .map_err(DatabaseError::from)
+                    .optional()?;
+                row.map(|row| row.into_order().map_err(corrupt)).transpose()
             })
-            .await?;
-        row.map(|row| row.into_order().map_err(corrupt)).transpose()
+            .await
+    }
+
+    /// What became of an order since it had this version, the oldest first; with 0, its whole history.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn events(&self, id: Uuid, since: i64) -> Result<Vec<OrderEvent>, DatabaseError> {
+        self.database
+            .read(move |connection: &mut Connection| {
+                let rows: Vec<EventRow> = order_events::table
+                    .filter(order_events::order_id.eq(id.to_string()))
+                    .filter(order_events::version.gt(since))
+                    .order(order_events::version)
+                    .select(EventRow::as_select())
+                    .load(connection)?;
+                rows.into_iter().map(|row| row.into_event().map_err(corrupt)).collect()
+            })
+            .await
     }
 
     /// The customer's own orders, the latest first.
@@ -164,7 +251,7 @@ impl Orders {
         offset: i64,
     ) -> Result<Vec<Order>, DatabaseError> {
         let (tenant_id, user_id) = (customer.tenant_id.clone(), customer.user_id.clone());
-        let rows = self
+        let rows: Vec<OrderRow> = self
             .database
             .read(move |connection: &mut Connection| {
                 orders::table
@@ -180,127 +267,14 @@ impl Orders {
             .await?;
         rows.into_iter().map(|row| row.into_order().map_err(corrupt)).collect()
     }
-
-    /// Puts a mail about an order to those that are to be sent.
-    ///
-    /// # Errors
-    /// Where the database fails, or there is one for this order already.
-    pub async fn insert_mail(&self, order: &Order, mail: Mail) -> Result<(), DatabaseError> {
-        let row = MailRow {
-            id: Uuid::now_v7().to_string(),
-            order_id: order.id.to_string(),
-            user_id: order.user_id.clone(),
-            subject: mail.subject,
-            body: mail.body,
-            created_at: Utc::now().naive_utc(),
-        };
-        self.database
-            .write(move |connection| {
-                diesel::insert_into(mails::table).values(&row).execute(connection)?;
-                Ok::<_, DatabaseError>(())
-            })
-            .await
-    }
 }
 
-/// A row that this service did not write.
-fn corrupt(error: InvalidOrder) -> DatabaseError {
-    diesel::result::Error::DeserializationError(error.into()).into()
-}
-
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = orders)]
-struct OrderRow {
-    id: String,
-    tenant_id: String,
-    user_id: String,
-    product_id: String,
-    quantity: i32,
-    order_type: String,
-    payment_method: String,
-    status: String,
-    failure_code: Option<String>,
-    amount_minor: Option<i64>,
-    currency: Option<String>,
-    traceparent: Option<String>,
-    created_at: NaiveDateTime,
-    updated_at: NaiveDateTime,
-}
-
-impl OrderRow {
-    fn new(order: &Order, traceparent: Option<String>) -> Self {
-        Self {
-            id: order.id.to_string(),
-            tenant_id: order.tenant_id.clone(),
-            user_id: order.user_id.clone(),
-            product_id: order.product_id.to_string(),
-            quantity: order.quantity.get(),
-            order_type: order.order_type.as_str().to_owned(),
-            payment_method: order.payment_method.as_str().to_owned(),
-            status: order.status.as_str().to_owned(),
-            failure_code: order.failure_code.clone(),
-            amount_minor: order.amount.as_ref().map(|amount| amount.minor),
-            currency: order.amount.as_ref().map(|amount| amount.currency.clone()),
-            traceparent,
-            created_at: order.created_at.naive_utc(),
-            updated_at: order.updated_at.naive_utc(),
-        }
-    }
-
-    fn into_order(self) -> Result<Order, InvalidOrder> {
-        let amount = match (self.amount_minor, self.currency) {
-            (Some(minor), Some(currency)) => Some(Amount { minor, currency }),
-            _ => None,
-        };
-        Ok(Order {
-            id: self.id.parse().map_err(|_| InvalidOrder::Id)?,
-            tenant_id: self.tenant_id,
-            user_id: self.user_id,
-            product_id: self.product_id.parse().map_err(|_| InvalidOrder::Id)?,
-            quantity: Quantity::try_from(i64::from(self.quantity))?,
-            order_type: self.order_type.parse()?,
-            payment_method: self.payment_method.parse()?,
-            status: self.status.parse()?,
-            failure_code: self.failure_code,
-            amount,
-            created_at: self.created_at.and_utc(),
-            updated_at: self.updated_at.and_utc(),
-        })
-    }
-}
-
-/// What changes; a field that is none stays as it is.
-#[derive(AsChangeset)]
-#[diesel(table_name = orders)]
-struct OrderChange {
-    status: &'static str,
-    failure_code: Option<String>,
-    amount_minor: Option<i64>,
-    currency: Option<String>,
-    payment_id: Option<String>,
-    updated_at: NaiveDateTime,
-}
-
-impl OrderChange {
-    fn to(status: OrderStatus) -> Self {
-        Self {
-            status: status.as_str(),
-            failure_code: None,
-            amount_minor: None,
-            currency: None,
-            payment_id: None,
-            updated_at: Utc::now().naive_utc(),
-        }
-    }
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = mails)]
-struct MailRow {
-    id: String,
-    order_id: String,
-    user_id: String,
-    subject: String,
-    body: String,
-    created_at: NaiveDateTime,
+/// Writes what the order is now to its history, which is the message to whoever watches it.
+fn send_event(connection: &mut Connection, outbox: &Outbox, order: &Order) -> Result<(), QueryError> {
+    let message_id = Uuid::now_v7();
+    outbox.send(Destination::Events, message_id, |traceparent| {
+        let row = EventRow::of(order, message_id, traceparent);
+        diesel::insert_into(order_events::table).values(&row).execute(connection)?;
+        Ok(())
+    })
 }

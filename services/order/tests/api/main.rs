@@ -4,5 +4,9 @@
 mod events;
 mod failures;
 mod harness;
+mod history;
+mod idempotency;
+mod migrations;
 mod orders;
+mod recovery;
 mod status;

@@ -9,15 +9,15 @@ use telemetry_core::span;
 use super::Billing;
 use crate::domain::{Failure, Payment, PaymentState};
 
-/// How often is looked. Looking costs one indexed query.
-const INTERVAL: Duration = Duration::from_secs(30);
-
-/// Left alone for this long, a payment has nobody who works on it: a gateway's answer is waited for one
-/// minute at most (`GATEWAY_TIMEOUT_MS`), and a voiding task ends after another.
-const ABANDONED_AFTER: TimeDelta = TimeDelta::seconds(150);
-
 /// At once; the rest waits for the next look.
 const BATCH: i64 = 50;
+
+/// When is looked, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recovery {
+    pub(crate) interval: Duration,
+    pub(crate) abandoned_after: TimeDelta,
+}
 
 impl Billing {
     /// Runs as long as the process.
@@ -26,13 +26,13 @@ impl Billing {
             self.recover_abandoned().await;
             tokio::select! {
                 () = self.stopping.requested() => return,
-                () = tokio::time::sleep(INTERVAL) => {}
+                () = tokio::time::sleep(self.recovery.interval) => {}
             }
         }
     }
 
     async fn recover_abandoned(&self) {
-        let unchanged_since = Utc::now() - ABANDONED_AFTER;
+        let unchanged_since = Utc::now() - self.recovery.abandoned_after;
         // Looking is no news: it would be a trace of one query, twice a minute, for ever.
         match self.telemetry.untraced(self.payments.find_unsettled(unchanged_since, BATCH)).await {
             Ok(payments) => {

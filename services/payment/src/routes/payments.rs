@@ -1,9 +1,11 @@
 //! Payments.
 
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::http::StatusCode;
+use actix_web::{get, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use service_kit::Problem;
+use service_kit::idempotency::{Answer, Idempotency, IdempotencyKey, Outcome};
 use service_kit::problem::InvalidFields;
 use service_kit::token::ServiceCaller;
 use telemetry_core::span;
@@ -16,7 +18,7 @@ use crate::domain::{
 };
 use crate::error;
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub(super) struct ChargeRequest {
     /// What is paid for. An order is paid once.
     order_id: String,
@@ -32,7 +34,7 @@ pub(super) struct ChargeRequest {
 }
 
 impl ChargeRequest {
-    fn parse(&self, caller: ServiceCaller) -> Result<NewPayment, InvalidFields> {
+    fn parse(&self, caller: &ServiceCaller) -> Result<NewPayment, InvalidFields> {
         let mut invalid = InvalidFields::default();
         let order_id =
             invalid.check("order_id", Uuid::parse_str(&self.order_id).map_err(|_| "an order id is a UUID"));
@@ -46,7 +48,13 @@ impl ChargeRequest {
         let (Some(order_id), Some(amount), Some(method)) = (order_id, amount, method) else {
             return Err(invalid);
         };
-        Ok(NewPayment { order_id, user_id: caller.user_id, amount, method, traceparent: span::traceparent() })
+        Ok(NewPayment {
+            order_id,
+            user_id: caller.user_id.clone(),
+            amount,
+            method,
+            traceparent: span::traceparent(),
+        })
     }
 }
 
@@ -137,18 +145,28 @@ impl From<Record> for PaymentResponse {
 }
 
 /// Charges an order. Asking again for the same gives the same answer and charges nothing.
+///
+/// The order's id is a key already. With an `Idempotency-Key` besides, the very answer is kept: also that of a payment
+/// that was refunded since.
 #[utoipa::path(
     tag = "internal",
+    params((
+        "Idempotency-Key" = Option<String>,
+        Header,
+        description = "1 to 255 visible characters of the caller's choice, in quotes or without; known for a day.",
+    )),
     request_body = ChargeRequest,
     responses(
         (status = 201, body = ChargeResponse),
+        (status = 400, description = "`invalid_idempotency_key`"),
         (status = 402, description = "`payment_declined`; `reason` tells why"),
         (
             status = 409,
             description = "`payment_conflict`, `payment_in_progress`, `payment_refunded` or \
-                           `payment_cancelled`: the order was refunded before it was charged",
+                           `payment_cancelled`: the order was refunded before it was charged; \
+                           `idempotency_key_in_use`: the request with this key has no answer yet",
         ),
-        (status = 422, description = "`validation_failed`"),
+        (status = 422, description = "`validation_failed`; `idempotency_key_reused`: this key came with another request"),
         (status = 500, description = "`payment_interrupted`; nothing stays charged"),
         (status = 502, description = "`gateway_error`; nothing stays charged"),
         (status = 503, description = "`gateway_unavailable`; nothing was charged, and the same may be asked again"),
@@ -160,15 +178,29 @@ impl From<Record> for PaymentResponse {
 pub(super) async fn charge_order(
     caller: ServiceCaller,
     billing: web::Data<Billing>,
+    keys: web::Data<Idempotency>,
+    key: IdempotencyKey,
     request: web::Json<ChargeRequest>,
-) -> Result<HttpResponse, Problem> {
-    let payment = request.parse(caller)?;
-    let captured = billing.charge(payment).await?;
-    Ok(HttpResponse::Created().json(ChargeResponse {
-        payment_id: captured.payment_id,
-        transaction_id: captured.transaction_id.as_str().to_owned(),
-        status: "captured",
-    }))
+) -> Result<Answer, Problem> {
+    let payment = request.parse(&caller)?;
+    let scope = ["POST /internal/payments", &caller.service, caller.user_id.as_deref().unwrap_or_default()];
+    keys.answer(key, &scope, &*request, async |_| charge(&billing, payment).await).await
+}
+
+/// An answer that decides the payment stays; where the same may be asked again, it may come to another one.
+async fn charge(billing: &Billing, payment: NewPayment) -> Outcome {
+    match billing.charge(payment).await {
+        Ok(captured) => Outcome::kept(
+            StatusCode::CREATED,
+            &ChargeResponse {
+                payment_id: captured.payment_id,
+                transaction_id: captured.transaction_id.as_str().to_owned(),
+                status: "captured",
+            },
+        ),
+        Err(error) if error.is_final() => Outcome::failed(error.into()),
+        Err(error) => Problem::from(error).into(),
+    }
 }
 
 /// Tells about an order's payment.

@@ -3,7 +3,7 @@
 //! Who writes has read before, and writes only where the row is still as it was read: of two that settle
 //! a payment at once, one does, and the other gets to know what became of it.
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
 use service_kit::db::{Connection, Database, DatabaseError};
@@ -16,6 +16,8 @@ use crate::domain::{Cancellation, Failure, NewPayment, Payment, PaymentState, Re
 #[derive(Clone)]
 pub(crate) struct Payments {
     database: Database,
+    /// For how long at most somebody who began a payment is still at it.
+    asking: TimeDelta,
 }
 
 /// What became of beginning a payment.
@@ -28,13 +30,15 @@ pub(crate) enum Begun {
 }
 
 impl Payments {
-    pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+    pub(crate) fn new(database: Database, asking: TimeDelta) -> Self {
+        Self { database, asking }
     }
 
     /// Writes the payment down as pending, before anyone is asked for money. Of two that begin the same
-    /// order's payment at once, one gets [`Begun::Now`].
+    /// order's payment at once, one gets [`Begun::Now`]. A payment that was left pending, by a process that died, is
+    /// begun again: the gateway knows the order, and charges it once.
     pub(crate) async fn begin(&self, new: NewPayment) -> Result<Begun, DatabaseError> {
+        let asking = self.asking;
         self.database
             .write(move |connection| {
                 let payment = pending(new.clone());
@@ -46,7 +50,8 @@ impl Payments {
                     cancellation => return Ok(Begun::Before(cancellation)),
                 };
                 let again = Payment { id: known.id, created_at: known.created_at, ..payment };
-                let may_begin = known.is_same_charge_as(&new) && known.may_be_tried_again();
+                let was_left = known.state == PaymentState::Pending && known.updated_at < now() - asking;
+                let may_begin = known.is_same_charge_as(&new) && (known.may_be_tried_again() || was_left);
                 if may_begin && update(connection, &known, &again)? {
                     return Ok(Begun::Now(again));
                 }

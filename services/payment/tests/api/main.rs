@@ -5,6 +5,7 @@ mod charges;
 mod faults;
 mod gateway;
 mod harness;
+mod idempotency;
 mod input;
 mod internal;
 mod migrations;

@@ -136,9 +136,16 @@ async fn compensate_later(test: &TestSystem, inventory: &Proxy) {
     assert_eq!(placed.status, 402, "{}", placed.body);
     inventory.on("", Fate::Pass);
     // Its span has arrived before those that come next are dropped.
+    let order_id = placed.body["order_id"].as_str().unwrap();
     eventually("the goods are given back", async || {
-        let trace = test.traces.find(placed.trace_id).await.unwrap();
-        trace.is_some_and(|trace| trace.spans_named("compensate_order").count() == 1)
+        let order = test.shop.find_order(order_id).await.unwrap();
+        let last = order["history"].as_array().unwrap().last().unwrap().clone();
+        if last["status"] != "failed" {
+            return false;
+        }
+        let trace_id = last["trace_id"].as_str().unwrap().parse().unwrap();
+        let trace = test.traces.find(trace_id).await.unwrap();
+        trace.is_some_and(|trace| trace.spans_named("recover_order").count() == 1)
     })
     .await;
 }
@@ -187,6 +194,19 @@ async fn import(test: &TestSystem, prefix: &str) -> u16 {
     request.send().await.expect("an answer").status().as_u16()
 }
 
+/// One order, asked for twice under one key, which is then used for another.
+async fn order_with_a_key(test: &TestSystem) {
+    for (quantity, status) in [(1, 201), (1, 201), (2, 422)] {
+        let order = json!({
+            "product_id": test.shop.in_stock().id, "quantity": quantity, "payment_method": "card_ok",
+        });
+        let url = format!("{}/api/orders", test.system.url(Part::Order));
+        let request = test.system.client().post(url).bearer_auth(test.shop.access_token()).json(&order);
+        let answer = request.header("idempotency-key", "\"contract-1\"").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+    }
+}
+
 /// Orders at the same time.
 async fn burst(shop: &Shop) {
     let orders = (0..40).map(async |n| {
@@ -207,6 +227,7 @@ async fn drive(test: &TestSystem) {
     assert_eq!(order("card_slow").await, 504);
     assert_eq!(order("gateway_error").await, 503);
     assert_eq!(shop.order(shop.sold_out(), "card_ok").await.unwrap().status, 409);
+    order_with_a_key(test).await;
     let unknown = json!({
         "product_id": "00000000-0000-7000-8000-000000000000",
         "quantity": 1,

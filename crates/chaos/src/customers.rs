@@ -1,0 +1,147 @@
+//! Customers: each orders once, under a key of its own, and asks again until it is told what became of it.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use demo::parts::Part;
+use reqwest::StatusCode;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use service_kit::token::ServiceTokens;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::fleet::Fleet;
+use crate::random::Random;
+
+/// A customer that has heard nothing after so long would have given up. Longer than any outage here.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The shop that they order in.
+#[derive(Clone)]
+pub struct Shop {
+    orders: String,
+    token: String,
+    client: reqwest::Client,
+    /// What they order.
+    pub product_id: String,
+    /// How much of it there is at first.
+    pub stock: i64,
+}
+
+/// What a customer was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The status of the answer.
+    pub status: u16,
+    /// The order, where the answer names one.
+    pub order_id: Option<String>,
+    /// The order's status, or the problem's code.
+    pub word: String,
+    /// How often the customer asked.
+    pub tries: u32,
+}
+
+impl Shop {
+    /// A shop with so many pieces of one product, and a customer who is signed in.
+    ///
+    /// # Errors
+    /// Where a service refuses.
+    pub async fn open(fleet: &Fleet, stock: i64) -> anyhow::Result<Self> {
+        let client = fleet.client().clone();
+        let tokens = ServiceTokens::new("demo", &fleet.service_secret());
+        let run = Uuid::now_v7().simple().to_string();
+        let product = json!([{
+            "sku": format!("chaos-{run}"), "name": "Espresso machine", "category": "kitchen",
+            "price_minor": 24_900, "currency": "EUR", "stock": stock,
+        }]);
+        let import = client
+            .post(format!("{}/internal/products/import", fleet.url(Part::Inventory)))
+            .bearer_auth(tokens.issue("inventory-service", None).expose_secret())
+            .json(&product);
+        let imported = answer(import).await.context("importing the product")?;
+        let product_id = text(&imported["product_ids"][0])?;
+        let users = fleet.url(Part::User);
+        let who = json!({ "email": format!("{run}@example.org"), "password": "a password of some length" });
+        let mut account = who.clone();
+        account["name"] = "Ada".into();
+        answer(client.post(format!("{users}/api/users/register")).json(&account))
+            .await
+            .context("registering")?;
+        let login =
+            answer(client.post(format!("{users}/api/users/login")).json(&who)).await.context("signing in")?;
+        let token = text(&login["access_token"])?;
+        let orders = format!("{}/api/orders", fleet.url(Part::Order));
+        Ok(Self { orders, token, client, product_id, stock })
+    }
+
+    /// Orders one piece, and asks again under the same key for as long as the answer does not tell what became of the
+    /// order: it got lost, or the service could not even write it down.
+    ///
+    /// # Errors
+    /// Where nothing was told in time.
+    pub async fn order(&self, payment_method: &str) -> anyhow::Result<Told> {
+        let key = Uuid::now_v7().to_string();
+        let order = json!({
+            "product_id": self.product_id, "quantity": 1, "payment_method": payment_method,
+        });
+        let give_up = Instant::now() + PATIENCE;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let request = self.client.post(&self.orders).bearer_auth(&self.token).json(&order);
+            let last = match request.header("idempotency-key", format!("\"{key}\"")).send().await {
+                Err(error) => error.without_url().to_string(),
+                Ok(response) => {
+                    let status = response.status();
+                    match response.json::<Value>().await {
+                        Err(error) => error.without_url().to_string(),
+                        Ok(body) => {
+                            let told = told(status, &body, tries);
+                            if told.order_id.is_some() {
+                                return Ok(told);
+                            }
+                            ensure!(may_be_asked_again(status, &told.word), "{status}: {body}");
+                            told.word
+                        }
+                    }
+                }
+            };
+            ensure!(Instant::now() < give_up, "nothing was told after {tries} tries; at last: {last}");
+            // All of them at once would not help a service that is just starting.
+            sleep(Duration::from_millis(200 + u64::from(key.as_bytes()[35]) * 5)).await;
+        }
+    }
+}
+
+fn told(status: StatusCode, body: &Value, tries: u32) -> Told {
+    let word = if status.is_success() { &body["status"] } else { &body["code"] };
+    let order_id = body["order_id"].as_str().map(str::to_owned);
+    Told { status: status.as_u16(), order_id, word: word.as_str().unwrap_or_default().to_owned(), tries }
+}
+
+/// A refusal for now: no order was made.
+fn may_be_asked_again(status: StatusCode, code: &str) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || code == "idempotency_key_in_use"
+}
+
+/// How a customer pays: most well, the others so that the gateway declines, hangs or fails.
+pub fn payment_method(random: &mut Random) -> &'static str {
+    match random.below(20) {
+        0..=15 => "card_ok",
+        16..=17 => "card_declined",
+        18 => "card_slow",
+        _ => "gateway_error",
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+    let response = request.send().await?;
+    let (status, text) = (response.status(), response.text().await?);
+    ensure!(status.is_success(), "{status}: {text}");
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn text(value: &Value) -> anyhow::Result<String> {
+    Ok(value.as_str().context("a text")?.to_owned())
+}

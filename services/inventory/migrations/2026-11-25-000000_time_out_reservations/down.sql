@@ -1,0 +1,2 @@
+DROP INDEX reservations_open;
+ALTER TABLE reservations DROP COLUMN traceparent;
