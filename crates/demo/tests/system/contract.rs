@@ -46,8 +46,7 @@ async fn everything_emitted_is_in_the_registry(backend: Backend) {
         .collect();
     assert!(unseen.is_empty(), "the registry has what nothing emits: {unseen:?}");
     for (rare, test) in RARE {
-        let test = std::fs::read_to_string(root().join(test))
-            .expect("a file of tests");
+        let test = std::fs::read_to_string(root().join(test)).expect("a file of tests");
         assert!(test.contains(&format!("\"{rare}\"")), "no test brings {rare} about");
         assert!(!seen.contains(*rare), "{rare} is not rare");
     }
