@@ -9,7 +9,7 @@
 
 mod configuration;
 mod doctor;
-mod healthcheck;
+pub mod healthcheck;
 mod serve;
 
 use std::ffi::OsString;
@@ -114,7 +114,7 @@ fn check_health<S: Service>() -> ExitCode {
     if let Err(error) = env.finish() {
         return misconfigured::<S>(&error);
     }
-    match healthcheck::ask(server.address()) {
+    match healthcheck::ask(server.address(), "/ready") {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed::<S>(&error),
     }

@@ -1,4 +1,4 @@
-//! Asking `/ready` the way a container runtime does: often, and with little to spare. So it is a socket
+//! Asking a process how it is, the way a container runtime does: often, and with little to spare. So it is a socket
 //! and a status line, without a runtime, a client or its certificates.
 
 use std::io::{Read, Write};
@@ -10,17 +10,21 @@ use anyhow::Context;
 /// Docker gives a check of ours 3 s; the answer must be there before.
 const TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// Succeeds where the service at this address answers that it is ready.
-pub(super) fn ask(address: SocketAddr) -> anyhow::Result<()> {
+/// Succeeds where what listens at this address answers `path` with 200. An address that stands for all of the host's
+/// is asked on loopback. Blocks, 2.5 s at most for each step.
+///
+/// # Errors
+/// Where it cannot be reached, is silent, or answers anything else.
+pub fn ask(address: SocketAddr, path: &str) -> anyhow::Result<()> {
     let address = SocketAddr::new(reachable(address.ip()), address.port());
     let mut stream =
         TcpStream::connect_timeout(&address, TIMEOUT).with_context(|| format!("connecting to {address}"))?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
-        .context("asking /ready")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+        .with_context(|| format!("asking {path}"))?;
     let mut start = [0; "HTTP/1.1 200".len()];
-    stream.read_exact(&mut start).context("reading the answer of /ready")?;
+    stream.read_exact(&mut start).with_context(|| format!("reading the answer of {path}"))?;
     anyhow::ensure!(start == *b"HTTP/1.1 200", "not ready: {}", String::from_utf8_lossy(&start));
     Ok(())
 }

@@ -103,6 +103,33 @@ fn the_gateways_process_says_where_it_listens_and_ends_when_asked() {
 }
 
 #[test]
+fn the_gateways_healthcheck_tells_whether_it_answers() {
+    let check = |port: &str| {
+        let mut check = Command::new(env!("CARGO_BIN_EXE_payment-gateway"));
+        check.arg("healthcheck").env_clear().envs([("HOST", "0.0.0.0"), ("PORT", port)]);
+        check.output().expect("the binary runs").status.code()
+    };
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    assert_eq!(check(&nobody), Some(1));
+
+    let mut gateway = Command::new(env!("CARGO_BIN_EXE_payment-gateway"))
+        .env_clear()
+        .env("PORT", "0")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut line = String::new();
+    BufReader::new(gateway.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let answers = check(line.trim().rsplit(':').next().unwrap());
+    gateway.kill().unwrap();
+    gateway.wait().unwrap();
+    assert_eq!(answers, Some(0));
+
+    let other = Command::new(env!("CARGO_BIN_EXE_payment-gateway")).arg("halthcheck").env_clear().output();
+    assert_eq!(other.expect("the binary runs").status.code(), Some(2));
+}
+
+#[test]
 fn every_mistake_of_the_gateways_configuration_is_told_in_one_message() {
     let output = Command::new(env!("CARGO_BIN_EXE_payment-gateway"))
         .env_clear()
