@@ -52,8 +52,6 @@ pub struct Made {
     pub port: u16,
     /// The files, from the folder.
     pub files: Vec<String>,
-    /// Whether the workspace has a Dockerfile to build its image with.
-    pub has_image: bool,
 }
 
 /// Makes the service in this workspace.
@@ -76,8 +74,7 @@ pub fn make(workspace: &Path, name: &str, port: Option<u16>) -> anyhow::Result<M
         // It was made here a moment ago.
         let _ = fs::remove_dir_all(&place);
     }
-    let has_image = workspace.join("deploy/Dockerfile").is_file();
-    Ok(Made { package, folder, port, files: written?, has_image })
+    Ok(Made { package, folder, port, files: written? })
 }
 
 fn check_name(name: &str) -> anyhow::Result<()> {
@@ -183,13 +180,13 @@ fn capitalised(word: &str) -> String {
 
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { package, folder, port, files, has_image } = self;
+        let Self { package, folder, port, files } = self;
         let folder = folder.display();
         writeln!(f, "Made {package} in {folder}:")?;
         for file in files {
             writeln!(f, "  {file}")?;
         }
-        writeln!(
+        write!(
             f,
             r#"
 It keeps items in a database, as an example to replace. Run it:
@@ -198,17 +195,11 @@ It keeps items in a database, as an example to replace. Run it:
   curl -H 'content-type: application/json' -d '{{"name": "lamp"}}' http://127.0.0.1:{port}/api/items
 
 Cargo.lock has it after the first build; commit both. New names that it emits go to telemetry/registry and
-docs/instrumentation.md."#
-        )?;
-        let compose = format!("docker compose -f {folder}/compose.yaml up");
-        if *has_image {
-            write!(f, "\nIts container, by itself or by `include` from another compose file:\n  {compose}")
-        } else {
-            write!(
-                f,
-                "\nIts compose entry wants deploy/Dockerfile, which is not there yet; then:\n  {compose}"
-            )
-        }
+docs/instrumentation.md.
+
+Its container, by itself or by `include` from another compose file:
+  docker compose -f {folder}/compose.yaml up"#
+        )
     }
 }
 
