@@ -97,7 +97,7 @@ class Shop:
              "currency": "EUR", "stock": stock}
             for index, (name, category, price, stock) in enumerate(PRODUCTS)
         ]
-        imported = self._expect(200, f"{self.inventory_url}/internal/products/import", rows, token)
+        imported = self._expect(201, f"{self.inventory_url}/internal/products/import", rows, token)
         self.in_stock, self.beans, self.sold_out = imported["product_ids"]
 
     def sign_in(self):
