@@ -17,10 +17,12 @@ mod logs;
 mod metrics;
 mod orchestrator;
 mod otlp;
+mod parents;
 mod pipeline;
 mod service;
 mod traces;
 pub mod variables;
+mod view;
 
 use std::fmt::Write as _;
 
@@ -29,14 +31,17 @@ pub use env::{ConfigError, Env, Mistake, Setting, Source, Warning};
 pub use http::{CapturedHeaders, Http};
 pub use limits::AttributeLimits;
 pub use logs::{LogFormat, LogLevel, Logs};
-pub use metrics::{ExemplarFilter, HistogramAggregation, Metrics, PrometheusServer};
+pub use metrics::{ExemplarFilter, HistogramAggregation, MetricPipeline, Metrics, PrometheusServer};
 pub use orchestrator::{Kubernetes, Orchestrator};
 pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol, Tls};
-pub use pipeline::{Batch, Exporter, Signal};
+pub use parents::ParentSamplers;
+pub use pipeline::{Batch, Exporter, Pipeline, Signal};
 pub use service::{Detection, Detector, Service};
 pub use traces::{Propagator, Traces};
+pub use view::View;
 
 use otlp::GeneralOtlp;
+pub(crate) use parents::ByParent;
 
 use crate::names::BAGGAGE_ATTRIBUTES;
 

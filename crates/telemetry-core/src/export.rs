@@ -34,7 +34,9 @@ use opentelemetry_sdk::metrics::{
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanProcessor};
 
 use crate::Config;
-use crate::config::{ExemplarFilter, Exporter, HistogramAggregation, Otlp, Signal};
+use crate::config::{
+    ByParent, ExemplarFilter, Exporter, HistogramAggregation, MetricPipeline, Metrics, Otlp, Signal,
+};
 use crate::exemplars::Exemplars;
 use crate::prometheus::PullReader;
 use crate::propagation::Deferring;
@@ -189,7 +191,12 @@ impl Starting<'_> {
         own: Vec<parts::MakeSpans>,
     ) -> Result<SdkTracerProvider, ExportError> {
         let (disabled, traces) = (self.config.disabled, &self.config.traces);
-        let sampler = sampler.unwrap_or_else(|| AnySampler::ours(traces.sampler.clone()));
+        let sampler = sampler.unwrap_or_else(|| match (&traces.sampler, &traces.parents) {
+            (Sampler::ParentBased(_), Some(parents)) => {
+                AnySampler::ours(ByParent { root: traces.sampler.clone(), parents: parents.clone() })
+            }
+            (sampler, _) => AnySampler::ours(sampler.clone()),
+        });
         let tracer =
             SdkTracerProvider::builder().with_resource(self.resource.clone()).with_span_limits(traces.limits);
         if disabled {
@@ -202,6 +209,9 @@ impl Starting<'_> {
         let mut exporting = Vec::new();
         if traces.exporters.contains(&Exporter::Otlp) {
             exporting.push(spans::processor(traces, &traces.batch, &traces.otlp, &mut self.pipelines)?);
+            for further in &traces.further {
+                exporting.push(spans::processor(traces, &further.batch, &further.otlp, &mut self.pipelines)?);
+            }
         }
         // What the application brings comes first: it may add to a span what exporters are to see.
         let mut all: Vec<Box<dyn SpanProcessor>> =
@@ -229,8 +239,12 @@ impl Starting<'_> {
         views: Vec<Box<parts::View>>,
     ) -> Result<SdkMeterProvider, ExportError> {
         let metrics = &self.config.metrics;
-        let mut meter = limited(metrics.cardinality_limit, metrics.histograms, views)
-            .with_resource(self.resource.clone());
+        let (cardinality, histograms) = (metrics.cardinality_limit, metrics.histograms);
+        let of_file = metrics.views.iter().cloned().map(|view| -> Box<parts::View> {
+            Box::new(move |instrument| view.stream(instrument, cardinality, default_aggregation(histograms)))
+        });
+        let views = of_file.chain(views).collect();
+        let mut meter = limited(cardinality, histograms, views).with_resource(self.resource.clone());
         if self.config.disabled {
             return Ok(meter.build());
         }
@@ -241,13 +255,21 @@ impl Starting<'_> {
                     let console = console::Metrics::to_stdout();
                     meter = meter.with_reader(metrics::reader(console, metrics.interval, &self.overflows));
                 }
-                Exporter::Otlp => readers.push(metrics::otlp_reader(
-                    metrics,
-                    &metrics.otlp,
-                    &mut self.pipelines,
-                    &self.overflows,
-                    &self.exemplars,
-                )?),
+                Exporter::Otlp => {
+                    let Metrics { interval, export_timeout, temporality, .. } = *metrics;
+                    let first =
+                        MetricPipeline { interval, export_timeout, temporality, otlp: metrics.otlp.clone() };
+                    for collector in std::iter::once(&first).chain(&metrics.further) {
+                        // An exemplar goes with one export: the first collector has them.
+                        let exemplars = if readers.is_empty() { Some(&self.exemplars) } else { None };
+                        readers.push(metrics::otlp_reader(
+                            collector,
+                            &mut self.pipelines,
+                            &self.overflows,
+                            exemplars,
+                        )?);
+                    }
+                }
                 // The reader below is all it needs.
                 Exporter::Prometheus => {}
             }
@@ -276,6 +298,9 @@ impl Starting<'_> {
         // On the console log records are the subscriber's lines; they need no exporter.
         if logs.exporters.contains(&Exporter::Otlp) {
             exporting.push(logs::processor(logs, &logs.batch, &logs.otlp, &mut self.pipelines)?);
+            for further in &logs.further {
+                exporting.push(logs::processor(logs, &further.batch, &further.otlp, &mut self.pipelines)?);
+            }
         }
         let mut all: Vec<Box<dyn LogProcessor>> =
             own.into_iter().map(|make| make(logs, &mut self.pipelines)).collect();
@@ -379,16 +404,22 @@ pub(crate) fn limited(
             return None;
         }
         let mut stream = Stream::builder().with_cardinality_limit(cardinality);
-        let is_exponential = histograms == HistogramAggregation::Exponential;
-        if is_exponential && instrument.kind() == InstrumentKind::Histogram {
-            stream = stream.with_aggregation(EXPONENTIAL);
+        if instrument.kind() == InstrumentKind::Histogram
+            && let Some(aggregation) = default_aggregation(histograms)
+        {
+            stream = stream.with_aggregation(aggregation.clone());
         }
         stream.build().ok()
     })
 }
 
+/// What histograms are aggregated by where that is not as each of them says.
+fn default_aggregation(histograms: HistogramAggregation) -> Option<&'static Aggregation> {
+    (histograms == HistogramAggregation::Exponential).then_some(&EXPONENTIAL)
+}
+
 /// The specification's defaults ("Base2 Exponential Bucket Histogram Aggregation").
-const EXPONENTIAL: Aggregation =
+static EXPONENTIAL: Aggregation =
     Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true };
 
 /// Why exporters cannot start.

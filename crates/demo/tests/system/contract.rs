@@ -27,6 +27,8 @@ const RARE: &[&str] = &[
     "expire_reservation",
     // A request that runs more different statements than any of ours.
     "db.query.uncounted",
+    // What the doctor sends, and no service while it serves.
+    "telemetry_core.doctor.probe",
     // Two metrics that Prometheus would take for one.
     "metric.count",
 ];

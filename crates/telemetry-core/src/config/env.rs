@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{file, variables};
+use super::{Signal, file, variables};
 
 /// Variables to read from, the mistakes found while reading, and a record of what was read.
 ///
@@ -187,6 +187,30 @@ impl Env {
     /// What the file says that no variable can.
     pub(super) fn file(&self) -> Option<&file::Settings> {
         self.file.as_ref()
+    }
+
+    /// Reads each further exporter of a signal that the file names, in the words of the variables of the first. `read`
+    /// answers it and how it is shown; what it recorded of single variables is forgotten, since those are the first's.
+    pub(super) fn each_further<T>(
+        &mut self,
+        signal: Signal,
+        mut read: impl FnMut(&mut Self) -> (T, String),
+    ) -> Vec<T> {
+        let all = self.file.as_ref().map(|file| file.further.clone()).unwrap_or_default();
+        let mut found = Vec::new();
+        for further in all.into_iter().filter(|further| further.signal == signal) {
+            let swap = |env: &mut Self, given| {
+                env.file.as_mut().map(|file| std::mem::replace(&mut file.given, given)).unwrap_or_default()
+            };
+            let first = swap(self, further.given);
+            let recorded = self.settings.len();
+            let (one, shown) = read(self);
+            self.settings.truncate(recorded);
+            self.record(&further.path, shown, Source::File);
+            swap(self, first);
+            found.push(one);
+        }
+        found
     }
 
     /// The variable parsed as `T`. `expected` says what would have been right.

@@ -7,7 +7,9 @@
 
 mod exporters;
 mod field;
+mod samplers;
 mod substitute;
+mod views;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,16 +17,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use opentelemetry::{Array, Value};
 
 use super::service::{Detection, Detector};
-use super::{Mistake, Propagator, Source};
+use super::{Mistake, ParentSamplers, Propagator, Signal, Source, View};
 use exporters::{Kind, read_exporters};
 use field::{Field, Map};
+use samplers::read_sampler;
+use views::read_views;
 
 /// What a file decides.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     /// The name of the file, for messages.
     name: String,
-    given: BTreeMap<String, Given>,
+    pub(super) given: BTreeMap<String, Given>,
+    /// OTLP exporters beside the first of their signal.
+    pub(super) further: Vec<Further>,
+    /// What becomes of spans below a parent, where that is not simply what the parent decided.
+    pub(super) parents: Option<ParentSamplers>,
+    pub(super) views: Vec<View>,
     /// Variables that the file refers to.
     pub(super) references: BTreeSet<String>,
     /// Attributes of the resource with their types.
@@ -35,9 +44,18 @@ pub(super) struct Settings {
     pub(super) warnings: Vec<String>,
 }
 
+/// A further exporter: what it says in the words of the variables of the first.
+#[derive(Debug, Clone)]
+pub(super) struct Further {
+    pub(super) signal: Signal,
+    /// Where in the file it is.
+    pub(super) path: String,
+    pub(super) given: BTreeMap<String, Given>,
+}
+
 /// A setting in the words of its variable.
-#[derive(Debug)]
-struct Given {
+#[derive(Debug, Clone)]
+pub(super) struct Given {
     text: String,
     source: Source,
     /// Path and line in the file.
@@ -279,7 +297,7 @@ impl Settings {
             self.read_limits(&field, &LIMITS);
         }
         if let Some(sampler) = map.get("sampler") {
-            self.read_sampler(&sampler);
+            read_sampler(self, &sampler);
         }
         self.unsupported(map.get("tracer_configurator/development"), "tracers have no settings of their own");
     }
@@ -292,61 +310,6 @@ impl Settings {
         }
     }
 
-    /// A sampler that a variable has a name for: at the root, or with a parent's decision before it.
-    fn read_sampler(&mut self, field: &Field<'_>) {
-        const EXPECTED: &str =
-            "always_on, always_off, trace_id_ratio_based or parent_based (others are not supported)";
-        let Some(choice) = self.choice(field, EXPECTED) else { return };
-        if choice.key() != "parent_based" {
-            return self.read_root_sampler(&choice, "", EXPECTED);
-        }
-        let keys = [
-            "root",
-            "remote_parent_sampled",
-            "remote_parent_not_sampled",
-            "local_parent_sampled",
-            "local_parent_not_sampled",
-        ];
-        let map = self.map(&choice, &keys);
-        for key in &keys[1..] {
-            let Some(branch) = map.get(key) else { continue };
-            let default = if key.ends_with("not_sampled") { "always_off" } else { "always_on" };
-            let is_default = branch.map().is_some_and(|map| map.fields().map(|one| one.key()).eq([default]));
-            if !is_default {
-                self.refuse(&branch, &format!("{default}: what a parent decided is kept"));
-            }
-        }
-        match map.get("root") {
-            None => self.give("OTEL_TRACES_SAMPLER", "parentbased_always_on", &choice),
-            Some(root) => {
-                if let Some(root) = self.choice(&root, EXPECTED) {
-                    self.read_root_sampler(&root, "parentbased_", EXPECTED);
-                }
-            }
-        }
-    }
-
-    fn read_root_sampler(&mut self, choice: &Field<'_>, before: &str, expected: &str) {
-        let name = match choice.key() {
-            "always_on" | "always_off" => {
-                self.map(choice, &[]);
-                choice.key()
-            }
-            "trace_id_ratio_based" => {
-                let map = self.map(choice, &["ratio"]);
-                if let Some(ratio) = map.get("ratio") {
-                    match ratio.number() {
-                        Some(number) => self.give("OTEL_TRACES_SAMPLER_ARG", number.to_string(), &ratio),
-                        None => self.refuse(&ratio, "a number from 0 to 1, without quotes"),
-                    }
-                }
-                "traceidratio"
-            }
-            _ => return self.refuse(choice, expected),
-        };
-        self.give("OTEL_TRACES_SAMPLER", format!("{before}{name}"), choice);
-    }
-
     fn read_meter_provider(&mut self, field: Option<Field<'_>>) {
         let Some(field) = field else {
             return self.give_default("OTEL_METRICS_EXPORTER", "none", Source::File);
@@ -355,7 +318,9 @@ impl Settings {
         let map = self.map(&field, &known);
         read_exporters(self, Kind::Metrics, &field, map.get("readers"));
         self.text(map.get("exemplar_filter"), "OTEL_METRICS_EXEMPLAR_FILTER");
-        self.unsupported(map.get("views"), "views are not supported");
+        if let Some(views) = map.get("views") {
+            read_views(self, &views);
+        }
         self.unsupported(map.get("meter_configurator/development"), "meters have no settings of their own");
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::otlp::GeneralOtlp;
-use super::{AttributeLimits, Batch, Env, Exporter, Otlp, Signal};
+use super::{AttributeLimits, Batch, Env, Exporter, Otlp, Pipeline, Signal};
 
 /// What is done with log records.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct Logs {
     pub batch: Batch,
     /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_LOGS_*`.
     pub otlp: Otlp,
+    /// Collectors beside that one, which a file names.
+    pub further: Vec<Pipeline>,
 }
 
 impl Logs {
@@ -43,6 +45,7 @@ impl Logs {
         limits: AttributeLimits,
         env: &mut Env,
     ) -> Self {
+        let delay = Duration::from_secs(1);
         let format = if development { LogFormat::Text } else { LogFormat::Json };
         Self {
             exporters: Exporter::read(Signal::Logs, development, env),
@@ -55,8 +58,9 @@ impl Logs {
                 "lines a second, a whole number (0 for no limit)",
             ),
             limits: limits.read("OTEL_LOGRECORD", env),
-            batch: Batch::read("OTEL_BLRP", Duration::from_secs(1), env),
+            batch: Batch::read("OTEL_BLRP", delay, env),
             otlp: general.for_signal(Signal::Logs, env),
+            further: Pipeline::read_further(Signal::Logs, "OTEL_BLRP", delay, general, env),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use opentelemetry_sdk::metrics::Temporality;
 
 use super::otlp::GeneralOtlp;
-use super::{Env, Exporter, Otlp, Signal};
+use super::{Env, Exporter, Otlp, Signal, Source, View};
 
 /// What is done with metrics.
 #[derive(Debug, Clone)]
@@ -44,16 +44,38 @@ pub struct Metrics {
     pub prometheus: Option<PrometheusServer>,
     /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_METRICS_*`.
     pub otlp: Otlp,
+    /// Collectors beside that one, which a file names.
+    pub further: Vec<MetricPipeline>,
+    /// Which streams instruments become, where a file says it.
+    pub views: Vec<View>,
+}
+
+/// A further collector of metrics. A file names them; no variable can.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct MetricPipeline {
+    /// How often it gets them.
+    pub interval: Duration,
+    /// The longest an export takes, retries included.
+    pub export_timeout: Duration,
+    /// Whether sums are those since the start or since the last export.
+    pub temporality: Temporality,
+    /// The collector.
+    pub otlp: Otlp,
 }
 
 impl Metrics {
     pub(super) fn read(development: bool, general: &GeneralOtlp, env: &mut Env) -> Self {
         let exporters = Exporter::read(Signal::Metrics, development, env);
-        let prometheus = PrometheusServer::read(&exporters, env);
+        let prometheus = PrometheusServer::read(&exporters, cfg!(feature = "actix"), env);
+        let views = env.file().map(|file| file.views.clone()).unwrap_or_default();
+        if !views.is_empty() {
+            env.record("meter_provider.views", views.len().to_string(), Source::File);
+        }
         Self {
             exporters,
-            interval: env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(5)),
-            export_timeout: env.timeout("OTEL_METRIC_EXPORT_TIMEOUT", Duration::from_secs(30)),
+            interval: read_interval(env),
+            export_timeout: read_export_timeout(env),
             temporality: read_temporality(env),
             histograms: env.setting(
                 "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
@@ -75,6 +97,17 @@ impl Metrics {
             ),
             prometheus,
             otlp: general.for_signal(Signal::Metrics, env),
+            further: env.each_further(Signal::Metrics, |env| {
+                let one = MetricPipeline {
+                    interval: read_interval(env),
+                    export_timeout: read_export_timeout(env),
+                    temporality: read_temporality(env),
+                    otlp: general.for_signal(Signal::Metrics, env),
+                };
+                let shown = format!("{} over {}", one.otlp.endpoint, one.otlp.protocol);
+                (one, shown)
+            }),
+            views,
         }
     }
 }
@@ -124,7 +157,8 @@ pub struct PrometheusServer {
 }
 
 impl PrometheusServer {
-    fn read(exporters: &[Exporter], env: &mut Env) -> Option<Self> {
+    /// `is_served` is whether there is a server to serve it by.
+    fn read(exporters: &[Exporter], is_served: bool, env: &mut Env) -> Option<Self> {
         const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
         const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
         let set = [HOST, PORT].into_iter().filter(|name| env.find(name).is_some()).collect::<Vec<_>>();
@@ -145,6 +179,12 @@ impl PrometheusServer {
             port: env.setting(PORT, 9464, "a port, 0 to 65535"),
         };
         if exporters.contains(&Exporter::Prometheus) {
+            for name in set.iter().filter(|_| !is_served) {
+                let expected =
+                    "to be unset: telemetry-core is compiled without its feature actix, which serves it";
+                let value = env.text(name).unwrap_or_default();
+                env.reject(name, &value, expected);
+            }
             return Some(server);
         }
         for name in set {
@@ -198,6 +238,14 @@ fn read_cardinality_limit(env: &mut Env) -> usize {
     env.recorded("METRICS_CARDINALITY_LIMIT", 2000, expected, parse, usize::to_string)
 }
 
+fn read_interval(env: &mut Env) -> Duration {
+    env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(5))
+}
+
+fn read_export_timeout(env: &mut Env) -> Duration {
+    env.timeout("OTEL_METRIC_EXPORT_TIMEOUT", Duration::from_secs(30))
+}
+
 fn read_temporality(env: &mut Env) -> Temporality {
     let parse = |text: &str| match text.to_ascii_lowercase().as_str() {
         "cumulative" => Some(Temporality::Cumulative),
@@ -212,4 +260,35 @@ fn read_temporality(env: &mut Env) -> Temporality {
         parse,
         |temporality| format!("{temporality:?}").to_ascii_lowercase(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_nothing_can_serve_is_refused_by_name() {
+        let port = ("OTEL_EXPORTER_PROMETHEUS_PORT", "9464");
+        for (is_served, exporter, told) in [
+            (true, Exporter::Prometheus, None),
+            (false, Exporter::Otlp, None),
+            (
+                false,
+                Exporter::Prometheus,
+                Some(
+                    "OTEL_EXPORTER_PROMETHEUS_PORT=9464: expected to be unset: telemetry-core is compiled without",
+                ),
+            ),
+        ] {
+            let mut env = Env::of([port]);
+            PrometheusServer::read(&[exporter], is_served, &mut env);
+            let mistakes = env.finish().map_err(|error| error.mistakes()[0].to_string());
+            match told {
+                None => assert_eq!(mistakes, Ok(())),
+                Some(told) => {
+                    assert!(mistakes.as_ref().is_err_and(|one| one.starts_with(told)), "{mistakes:?}")
+                }
+            }
+        }
+    }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Env;
+use super::otlp::GeneralOtlp;
+use super::{Env, Otlp};
 
 /// What OpenTelemetry tells apart: spans, metrics, log records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +117,33 @@ pub struct Batch {
     pub batch_size: usize,
     /// `OTEL_{BSP,BLRP}_EXPORT_TIMEOUT`, default 30000 ms: the longest an export takes, retries included.
     pub export_timeout: Duration,
+}
+
+/// A further collector of spans or log records, and the queue in front of it. A file names them; no variable can.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Pipeline {
+    /// The queue.
+    pub batch: Batch,
+    /// The collector.
+    pub otlp: Otlp,
+}
+
+impl Pipeline {
+    /// Those of a file beside the first collector of the signal.
+    pub(super) fn read_further(
+        signal: Signal,
+        prefix: &str,
+        delay: Duration,
+        general: &GeneralOtlp,
+        env: &mut Env,
+    ) -> Vec<Self> {
+        env.each_further(signal, |env| {
+            let one = Self { batch: Batch::read(prefix, delay, env), otlp: general.for_signal(signal, env) };
+            let shown = format!("{} over {}", one.otlp.endpoint, one.otlp.protocol);
+            (one, shown)
+        })
+    }
 }
 
 impl Batch {

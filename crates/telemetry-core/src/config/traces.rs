@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 
 use super::otlp::GeneralOtlp;
-use super::{AttributeLimits, Batch, Env, Exporter, Otlp, Signal};
+use super::{AttributeLimits, Batch, Env, Exporter, Otlp, ParentSamplers, Pipeline, Signal, Source};
 
 /// What is done with spans.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Traces {
     pub exporters: Vec<Exporter>,
     /// `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`, default `parentbased_always_on`.
     pub sampler: Sampler,
+    /// What a file says of spans below a parent (`parent_based`); by default what the parent decided is kept.
+    pub parents: Option<ParentSamplers>,
     /// `OTEL_{SPAN,EVENT,LINK}_ATTRIBUTE_COUNT_LIMIT` and `OTEL_SPAN_{EVENT,LINK}_COUNT_LIMIT`, default 128 each;
     /// `OTEL_ATTRIBUTE_COUNT_LIMIT` changes that default for attributes.
     pub limits: SpanLimits,
@@ -27,6 +29,8 @@ pub struct Traces {
     pub batch: Batch,
     /// `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_TRACES_*`.
     pub otlp: Otlp,
+    /// Collectors beside that one, which a file names.
+    pub further: Vec<Pipeline>,
 }
 
 impl Traces {
@@ -38,14 +42,21 @@ impl Traces {
     ) -> Self {
         let exporters = Exporter::read(Signal::Traces, development, env);
         let sampler = read_sampler(env);
+        let parents = env.file().and_then(|file| file.parents.clone());
+        if let Some(parents) = &parents {
+            env.record("tracer_provider.sampler.parent_based", format!("{parents:?}"), Source::File);
+        }
         let attributes = limits.read("OTEL_SPAN", env);
+        let delay = Duration::from_secs(5);
         Self {
             exporters,
             sampler,
+            parents,
             limits: read_limits(limits.count, attributes.count, env),
             attribute_value_length: attributes.value_length,
-            batch: Batch::read("OTEL_BSP", Duration::from_secs(5), env),
+            batch: Batch::read("OTEL_BSP", delay, env),
             otlp: general.for_signal(Signal::Traces, env),
+            further: Pipeline::read_further(Signal::Traces, "OTEL_BSP", delay, general, env),
         }
     }
 }

@@ -36,18 +36,27 @@ pub(super) fn findings(config: &Config, env: Env) -> Vec<Finding> {
     findings
 }
 
-/// The signals that go to a collector.
+/// The signals that go to a collector, and which; those that go to several are there for each.
 pub(super) fn exported(config: &Config) -> Vec<(Signal, &Otlp)> {
+    let (traces, metrics, logs) = (&config.traces, &config.metrics, &config.logs);
+    let further: [Vec<&Otlp>; 3] = [
+        traces.further.iter().map(|one| &one.otlp).collect(),
+        metrics.further.iter().map(|one| &one.otlp).collect(),
+        logs.further.iter().map(|one| &one.otlp).collect(),
+    ];
     let signals = [
-        (Signal::Traces, &config.traces.exporters, &config.traces.otlp),
-        (Signal::Metrics, &config.metrics.exporters, &config.metrics.otlp),
-        (Signal::Logs, &config.logs.exporters, &config.logs.otlp),
+        (Signal::Traces, &traces.exporters, &traces.otlp),
+        (Signal::Metrics, &metrics.exporters, &metrics.otlp),
+        (Signal::Logs, &logs.exporters, &logs.otlp),
     ];
     let is_exported = |exporters: &[Exporter]| !config.disabled && exporters.contains(&Exporter::Otlp);
     signals
         .into_iter()
-        .filter(|(_, exporters, _)| is_exported(exporters))
-        .map(|(signal, _, otlp)| (signal, otlp))
+        .zip(further)
+        .filter(|((_, exporters, _), _)| is_exported(exporters))
+        .flat_map(|((signal, _, otlp), further)| {
+            std::iter::once(otlp).chain(further).map(move |otlp| (signal, otlp))
+        })
         .collect()
 }
 

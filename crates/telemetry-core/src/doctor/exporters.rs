@@ -1,5 +1,6 @@
 //! What each exporter of each signal will do.
 
+use super::configuration::exported;
 use super::report::Finding;
 use crate::Config;
 use crate::config::{Exporter, LogFormat, Otlp, Signal};
@@ -10,23 +11,32 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         return Vec::new();
     }
     let signals = [
-        (Signal::Traces, &config.traces.exporters, &config.traces.otlp),
-        (Signal::Metrics, &config.metrics.exporters, &config.metrics.otlp),
-        (Signal::Logs, &config.logs.exporters, &config.logs.otlp),
+        (Signal::Traces, &config.traces.exporters),
+        (Signal::Metrics, &config.metrics.exporters),
+        (Signal::Logs, &config.logs.exporters),
     ];
-    signals
-        .into_iter()
-        .flat_map(|(signal, exporters, otlp)| {
-            exporters
-                .iter()
-                .map(move |exporter| Finding::note(signal.name(), what(*exporter, signal, otlp, config)))
-        })
-        .collect()
+    let mut findings = Vec::new();
+    for (signal, exporters) in signals {
+        for exporter in exporters {
+            // A signal may go to several collectors.
+            let collectors = exported(config).into_iter().filter(|(of, _)| *of == signal);
+            let collectors: Vec<Option<&Otlp>> = match exporter {
+                Exporter::Otlp => collectors.map(|(_, otlp)| Some(otlp)).collect(),
+                _ => vec![None],
+            };
+            let told = collectors.into_iter().map(|otlp| what(*exporter, signal, otlp, config));
+            findings.extend(told.map(|told| Finding::note(signal.name(), told)));
+        }
+    }
+    findings
 }
 
-fn what(exporter: Exporter, signal: Signal, otlp: &Otlp, config: &Config) -> String {
+fn what(exporter: Exporter, signal: Signal, otlp: Option<&Otlp>, config: &Config) -> String {
+    if let Some(otlp) = otlp {
+        return format!("otlp: to {} over {}", otlp.endpoint, otlp.protocol);
+    }
     match (exporter, signal) {
-        (Exporter::Otlp, _) => format!("otlp: to {} over {}", otlp.endpoint, otlp.protocol),
+        (Exporter::Otlp, _) => "otlp".to_owned(),
         (Exporter::Console, Signal::Traces) => "console: each span on standard output as it ends".to_owned(),
         (Exporter::Console, Signal::Metrics) => {
             format!(

@@ -41,6 +41,9 @@ impl Probe {
         config.metrics.exporters = exporters(Signal::Metrics);
         config.logs.exporters = exporters(Signal::Logs);
         config.traces.sampler = Sampler::AlwaysOn;
+        config.traces.further.clear();
+        config.metrics.further.clear();
+        config.logs.further.clear();
         match signal {
             Signal::Traces => config.traces.otlp = otlp,
             Signal::Metrics => config.metrics.otlp = otlp,

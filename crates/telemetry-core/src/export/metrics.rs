@@ -14,21 +14,20 @@ use super::otlp::OtlpExporter;
 use super::overflow::{Overflows, Watched};
 use super::own::OwnExporter;
 use super::{ExportError, Pipelines};
-use crate::config::{Metrics, Otlp, Signal};
+use crate::config::{MetricPipeline, Metrics, Signal};
 use crate::exemplars::Exemplars;
 
 /// Collects and exports to the collector once an interval, and counts what is lost.
 pub(super) fn otlp_reader(
-    metrics: &Metrics,
-    otlp: &Otlp,
+    collector: &MetricPipeline,
     pipelines: &mut Pipelines,
     overflows: &Overflows,
-    exemplars: &Exemplars,
+    exemplars: Option<&Exemplars>,
 ) -> Result<Box<dyn MetricReader>, ExportError> {
-    let Metrics { interval, export_timeout, temporality, .. } = metrics;
+    let MetricPipeline { interval, export_timeout, temporality, otlp } = collector;
     // Metrics have no queue: an export takes them all.
     let (exporter, _) = pipelines.begin(Signal::Metrics, otlp, None, *export_timeout)?;
-    let exporter = OtlpMetrics { exporter, temporality: *temporality, exemplars: exemplars.clone() };
+    let exporter = OtlpMetrics { exporter, temporality: *temporality, exemplars: exemplars.cloned() };
     Ok(Box::new(reader(exporter, *interval, overflows)))
 }
 
@@ -57,7 +56,8 @@ pub(super) fn reader<E: PushMetricExporter>(
 pub(super) struct OtlpMetrics {
     exporter: OtlpExporter,
     temporality: Temporality,
-    exemplars: Exemplars,
+    /// None where another exporter has them.
+    exemplars: Option<Exemplars>,
 }
 
 impl PushMetricExporter for OtlpMetrics {
@@ -65,7 +65,9 @@ impl PushMetricExporter for OtlpMetrics {
         let points = points(metrics);
         self.exporter.collected(points);
         let mut request = ExportMetricsServiceRequest::from(metrics);
-        self.exemplars.fill(&mut request);
+        if let Some(exemplars) = &self.exemplars {
+            exemplars.fill(&mut request);
+        }
         self.exporter.export(points, request).await
     }
 

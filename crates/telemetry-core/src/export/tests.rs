@@ -1,6 +1,7 @@
 //! The exporters against a collector on a real socket.
 
 mod collector;
+mod file;
 mod grpc;
 mod grpc_collector;
 mod refusals;

@@ -76,6 +76,23 @@ fn a_server_that_answers_anything_else_is_quoted() {
 }
 
 #[test]
+fn a_probe_that_is_accepted_in_part_is_told_with_the_reason() {
+    // ExportTraceServiceResponse { partial_success: { rejected_spans: 1, error_message: "over quota" } }
+    let answer = b"\x0a\x0e\x08\x01\x12\x0aover quota";
+    let server = Server::http(move |head| match collector(head) {
+        (status, _) if status.starts_with("200") => {
+            ("200 OK\r\ncontent-type: application/x-protobuf".to_owned(), answer.to_vec())
+        }
+        other => other,
+    });
+    let report = examine(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &server.url("http"))]);
+    let probe = stage(&report, "probe traces");
+    assert_eq!(probe.outcome, Outcome::Failed, "{report}");
+    assert!(probe.detail.contains("over quota"), "{report}");
+    assert_ne!(report.exit_code, 0, "{report}");
+}
+
+#[test]
 fn a_refusal_is_told_with_its_status_and_what_to_do() {
     for (status, advised) in [
         ("401 Unauthorized", "OTEL_EXPORTER_OTLP_HEADERS"),

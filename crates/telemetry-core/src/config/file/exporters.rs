@@ -1,9 +1,11 @@
 //! Processors and readers of the file, and the exporters behind them.
 
+use std::collections::BTreeMap;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::field::{Field, Map};
-use super::{Settings, Source};
+use super::{Further, Given, Settings, Source};
 use crate::config::Signal;
 
 /// Whose exporters, and what stands before them.
@@ -54,6 +56,7 @@ struct Exporters<'s> {
     names: Vec<&'static str>,
 }
 
+const HISTOGRAMS: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
 const AT_ONCE: &str = "to be absent: the console is written to at once";
 
 impl Exporters<'_> {
@@ -79,8 +82,12 @@ impl Exporters<'_> {
         ];
         let keys = [QUEUE[0].0, QUEUE[1].0, QUEUE[2].0, QUEUE[3].0, "exporter"];
         let map = self.settings.map(batch, &keys);
-        let is_console = self.read_exporter(batch, &map) == Some("console");
-        for (key, after) in QUEUE {
+        self.apart(&map, |this| this.read_queue(batch, &map, prefix, &QUEUE));
+    }
+
+    fn read_queue(&mut self, batch: &Field<'_>, map: &Map<'_>, prefix: &str, queue: &[(&str, &str)]) {
+        let is_console = self.read_exporter(batch, map) == Some("console");
+        for (key, after) in queue {
             match map.get(key) {
                 Some(field) if is_console => self.settings.refuse(&field, AT_ONCE),
                 field => self.settings.integer(field, &format!("{prefix}_{after}")),
@@ -98,10 +105,41 @@ impl Exporters<'_> {
     fn read_periodic(&mut self, periodic: &Field<'_>) {
         let keys = ["interval", "timeout", "exporter", "producers", "cardinality_limits"];
         let map = self.settings.map(periodic, &keys);
-        self.share(periodic, map.get("interval"), "OTEL_METRIC_EXPORT_INTERVAL", "60000");
-        self.share(periodic, map.get("timeout"), "OTEL_METRIC_EXPORT_TIMEOUT", "30000");
-        self.read_exporter(periodic, &map);
+        self.apart(&map, |this| {
+            this.share(periodic, map.get("interval"), "OTEL_METRIC_EXPORT_INTERVAL", "60000");
+            this.share(periodic, map.get("timeout"), "OTEL_METRIC_EXPORT_TIMEOUT", "30000");
+            this.read_exporter(periodic, &map);
+        });
         self.read_rest_of_reader(periodic, &map);
+    }
+
+    /// Reads what stands before an exporter. Of a second OTLP exporter it is kept apart from what the first said.
+    fn apart(&mut self, map: &Map<'_>, read: impl FnOnce(&mut Self)) {
+        let exporter = map.get("exporter");
+        let choice = exporter.as_ref().and_then(|exporter| exporter.map()?.fields().next());
+        let is_otlp = choice.as_ref().is_some_and(|choice| matches!(choice.key(), "otlp_http" | "otlp_grpc"));
+        let (Some(choice), true) = (choice, is_otlp && self.names.contains(&"otlp")) else {
+            return read(self);
+        };
+        let names = std::mem::take(&mut self.names);
+        let first = std::mem::take(&mut self.settings.given);
+        read(self);
+        let given = std::mem::replace(&mut self.settings.given, first);
+        self.names = names;
+        // The SDK aggregates once for all exporters.
+        let histograms = |given: &BTreeMap<String, Given>| {
+            given
+                .get(HISTOGRAMS)
+                .map_or_else(|| "explicit_bucket_histogram".to_owned(), |one| one.text.clone())
+        };
+        let expected = histograms(&self.settings.given);
+        if histograms(&given) != expected {
+            let expected =
+                format!("a default_histogram_aggregation of {expected} as before: all exporters share it");
+            self.settings.refuse(&choice, &expected);
+        }
+        let further = Further { signal: self.kind.signal(), path: choice.path().to_owned(), given };
+        self.settings.further.push(further);
     }
 
     fn read_pull(&mut self, pull: &Field<'_>) {
@@ -243,11 +281,7 @@ impl Exporters<'_> {
         if self.kind == Kind::Metrics {
             keys.extend(["temporality_preference", "default_histogram_aggregation"]);
         }
-        let is_first = !self.names.contains(&"otlp");
         self.add(otlp, "otlp");
-        if !is_first {
-            return Some("otlp");
-        }
         let kind = self.kind;
         let map = self.settings.map(otlp, &keys);
         self.settings.text(map.get("endpoint"), &kind.otlp("_ENDPOINT"));
@@ -271,8 +305,7 @@ impl Exporters<'_> {
                 _ => self.settings.refuse(&field, "cumulative, delta or low_memory"),
             }
         }
-        let aggregation = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
-        self.settings.text(map.get("default_histogram_aggregation"), aggregation);
+        self.settings.text(map.get("default_histogram_aggregation"), HISTOGRAMS);
         Some("otlp")
     }
 

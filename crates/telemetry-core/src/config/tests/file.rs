@@ -194,9 +194,10 @@ instrumentation/development:
     );
     assert_eq!(config.logs.own_level, Some(LogLevel::Warn));
     assert_eq!(config.propagators, [Propagator::TraceContext, Propagator::B3, Propagator::Jaeger]);
-    let Traces { exporters, sampler, limits, attribute_value_length, batch, otlp } = &config.traces;
+    let Traces { exporters, sampler, limits, attribute_value_length, batch, otlp, .. } = &config.traces;
     assert_eq!(*exporters, [Exporter::Console, Exporter::Otlp]);
     assert_eq!(format!("{sampler:?}"), "ParentBased(AlwaysOff)");
+    assert!(config.traces.parents.is_none(), "what the parent decided is kept");
     assert_eq!(
         (limits.max_attributes_per_span, limits.max_events_per_span, limits.max_links_per_span),
         (2, 3, 4)
@@ -281,8 +282,16 @@ fn what_is_not_honoured_is_refused_by_path_and_line() {
             "2 tracer_provider.processors[0].batch.max_queue_size: expected to be absent: the console",
         ),
         (
-            "tracer_provider: {processors: [{batch: {exporter: {otlp_http: }}}, {batch: {exporter: {otlp_http: }}}]}",
-            "2 tracer_provider.processors[1].batch.exporter.otlp_http: expected one otlp exporter of traces",
+            "tracer_provider: {processors: [{batch: {exporter: {otlp_http: }}}, {batch: {exporter: {otlp_http: {endpoint: 'ftp://x'}}}}]}",
+            "2 tracer_provider.processors[1].batch.exporter.otlp_http.endpoint=ftp://x: expected an http",
+        ),
+        (
+            "tracer_provider: {processors: [{simple: {exporter: {console: }}}, {batch: {exporter: {console: }}}]}",
+            "2 tracer_provider.processors[1].batch.exporter.console: expected one console exporter of traces",
+        ),
+        (
+            "meter_provider: {readers: [{periodic: {exporter: {otlp_http: }}}, {periodic: {exporter: {otlp_grpc: {default_histogram_aggregation: base2_exponential_bucket_histogram}}}}]}",
+            "2 meter_provider.readers[1].periodic.exporter.otlp_grpc: expected a default_histogram_aggregation of explicit_bucket_histogram as before",
         ),
         (
             "tracer_provider: {processors: [{custom: }]}",
@@ -293,8 +302,12 @@ fn what_is_not_honoured_is_refused_by_path_and_line() {
             "2 tracer_provider.sampler.jaeger_remote/development: expected always_on",
         ),
         (
-            "tracer_provider: {processors: [], sampler: {parent_based: {remote_parent_sampled: {always_off: }}}}",
-            "2 tracer_provider.sampler.parent_based.remote_parent_sampled: expected always_on",
+            "tracer_provider: {processors: [], sampler: {parent_based: {remote_parent_sampled: {parent_based: }}}}",
+            "2 tracer_provider.sampler.parent_based.remote_parent_sampled.parent_based: expected always_on",
+        ),
+        (
+            "tracer_provider: {processors: [], sampler: {trace_id_ratio_based: {ratio: 2}}}",
+            "2 tracer_provider.sampler.trace_id_ratio_based.ratio: expected a number from 0 to 1",
         ),
         (
             "tracer_provider: {processors: [], tracer_configurator/development: {}}",
@@ -303,7 +316,43 @@ fn what_is_not_honoured_is_refused_by_path_and_line() {
         ("tracer_provider: {sampler: }", "2 tracer_provider: expected processors"),
         (
             "meter_provider:\n  readers: []\n  views: [{}]",
-            "4 meter_provider.views: expected to be absent: views are not supported",
+            "4 meter_provider.views[0]: expected a selector and a stream",
+        ),
+        (
+            "meter_provider: {readers: [], views: [{selector: {instrument_type: timer}, stream: }]}",
+            "2 meter_provider.views[0]: expected a selector and a stream",
+        ),
+        (
+            "meter_provider: {readers: [], views: [{selector: {instrument_type: timer}, stream: {}}]}",
+            "2 meter_provider.views[0].selector.instrument_type: expected one of counter, gauge",
+        ),
+        (
+            "meter_provider: {readers: [], views: [{selector: {instrument_name: a?}, stream: {}}]}",
+            "2 meter_provider.views[0].selector.instrument_name: expected no ?",
+        ),
+        (
+            "meter_provider: {readers: [], views: [{selector: {instrument_name: http.*}, stream: {name: x}}]}",
+            "2 meter_provider.views[0].stream.name: expected to be absent, or a selector of one instrument",
+        ),
+        (
+            "meter_provider: {readers: [], views: [{selector: {}, stream: {attribute_keys: {excluded: [a]}}}]}",
+            "2 meter_provider.views[0].stream.attribute_keys.excluded: expected to be absent",
+        ),
+        (
+            "meter_provider: {readers: [], views: [{selector: {}, stream: {attribute_keys: {included: ['a*']}}}]}",
+            "2 meter_provider.views[0].stream.attribute_keys.included: expected a list of texts without",
+        ),
+        (
+            "meter_provider: {readers: [], views: [{selector: {}, stream: {aggregation: {explicit_bucket_histogram: {boundaries: [2, 1]}}}}]}",
+            "2 meter_provider.views[0].stream.aggregation.explicit_bucket_histogram.boundaries: expected numbers",
+        ),
+        (
+            "meter_provider: {readers: [], views: [{selector: {}, stream: {aggregation: {base2_exponential_bucket_histogram: {max_scale: 21}}}}]}",
+            "2 meter_provider.views[0].stream.aggregation.base2_exponential_bucket_histogram.max_scale: expected a whole number from -10 to 20",
+        ),
+        (
+            "meter_provider: {readers: [], views: [{selector: {}, stream: {aggregation_cardinality_limit: 0}}]}",
+            "2 meter_provider.views[0].stream.aggregation_cardinality_limit: expected a whole number from 1",
         ),
         (
             "meter_provider: {readers: [{periodic: {exporter: {console: {temporality_preference: delta}}}}]}",
