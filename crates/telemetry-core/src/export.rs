@@ -241,7 +241,9 @@ impl Starting<'_> {
         let metrics = &self.config.metrics;
         let (cardinality, histograms) = (metrics.cardinality_limit, metrics.histograms);
         let of_file = metrics.views.iter().cloned().map(|view| -> Box<parts::View> {
-            Box::new(move |instrument| view.stream(instrument, cardinality, default_aggregation(histograms)))
+            Box::new(move |instrument: &Instrument| {
+                view.stream(instrument, cardinality, default_aggregation(histograms))
+            })
         });
         let views = of_file.chain(views).collect();
         let mut meter = limited(cardinality, histograms, views).with_resource(self.resource.clone());

@@ -1,10 +1,11 @@
 //! How a process may end, and what its telemetry says then. Each end is that of a process of its own.
 
-use std::io::Read as _;
-use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use actix_web::{App, HttpServer};
 use opentelemetry::trace::Tracer as _;
 use telemetry_core::{Config, TelemetryGuard, opentelemetry};
 
@@ -24,7 +25,12 @@ fn child() -> Option<TelemetryGuard> {
 
 /// Runs the test of that name in a process of its own, to its end.
 fn end(test: &str, endpoint: &str, protocol: &str, variables: &[(&str, &str)]) -> Output {
-    Command::new(std::env::current_exe().expect("this file"))
+    command(test, endpoint, protocol, variables).output().expect("it runs")
+}
+
+fn command(test: &str, endpoint: &str, protocol: &str, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this file"));
+    command
         .args(["--exact", test, "--ignored", "--nocapture"])
         .env_clear()
         .envs(variables.iter().copied())
@@ -36,9 +42,41 @@ fn end(test: &str, endpoint: &str, protocol: &str, variables: &[(&str, &str)]) -
             ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
-        ])
-        .output()
-        .expect("it runs")
+        ]);
+    command
+}
+
+/// A collector that accepts whatever comes.
+fn accepting() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = listener.local_addr().expect("the listener is bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || accept(stream.expect("loopback connects")));
+        }
+    });
+    format!("http://{address}")
+}
+
+fn accept(mut stream: TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+            match line.trim_end().split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.parse().ok()?
+                }
+                Some(_) => {}
+                None if line.trim_end().is_empty() => break,
+                None => {}
+            }
+        }
+        reader.read_exact(&mut vec![0; length]).ok()?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()?;
+    }
 }
 
 /// A collector that takes connections and answers nothing.
@@ -77,6 +115,44 @@ fn panics() {
 fn shuts_down() {
     if let Some(telemetry) = child() {
         println!("{}", telemetry.shutdown(Duration::from_millis(500)));
+    }
+}
+
+#[test]
+#[ignore = "needs to be the process that ends; the others start it"]
+fn serves_until_it_is_told_to_end() {
+    let Some(telemetry) = child() else { return };
+    let middleware = telemetry.server();
+    actix_web::rt::System::new().block_on(async move {
+        let server = HttpServer::new(move || App::new().wrap(middleware.clone()))
+            .workers(1)
+            .bind(("127.0.0.1", 0))
+            .expect("loopback has a free port");
+        println!("serving {}", server.addrs()[0]);
+        server.run().await.expect("it serves");
+    });
+    println!("{}", telemetry.shutdown(Duration::from_secs(10)));
+}
+
+#[test]
+fn a_server_that_is_told_to_end_by_either_signal_sends_what_waits() {
+    for signal in ["TERM", "INT"] {
+        let mut command = command("serves_until_it_is_told_to_end", &accepting(), "http/protobuf", &[]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut lines =
+            BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+        let address = lines
+            .find_map(|line| line.split_once("serving ").map(|(_, address)| address.to_owned()))
+            .expect("it serves");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").expect("it reads");
+        stream.read_to_end(&mut Vec::new()).expect("it answers");
+        let kill = format!("kill -{signal} {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+        let told: Vec<String> = lines.collect();
+        assert!(child.wait().expect("it ends").success(), "{told:?}");
+        let report = told.iter().find(|line| line.contains("telemetry flush")).expect("it is told");
+        assert!(report.contains("complete") && report.contains("traces: 101 exported"), "{signal}: {report}");
     }
 }
 

@@ -51,7 +51,7 @@ impl View {
             && is(&self.meter_schema_url, scope.schema_url())
     }
 
-    /// The stream of an instrument that it selects. `cardinality` and `aggregation` are those of every instrument that
+    /// The stream of an instrument that it selects. `cardinality` and `histograms` are those of every instrument that
     /// no view says anything of.
     pub(crate) fn stream(
         &self,

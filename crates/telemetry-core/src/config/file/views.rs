@@ -51,7 +51,7 @@ fn read_view(settings: &mut Settings, item: &Field<'_>) -> View {
     view.meter_schema_url = text(settings, &selected, "meter_schema_url");
     if let Some(field) = selected.get("instrument_type") {
         view.instrument_kind =
-            KINDS.iter().find(|(name, _)| field.text() == Some(name)).map(|(_, kind)| *kind);
+            KINDS.iter().find(|(name, _)| field.text() == Some(*name)).map(|(_, kind)| *kind);
         if view.instrument_kind.is_none() {
             settings.refuse(&field, &format!("one of {}", KINDS.map(|(name, _)| name).join(", ")));
         }

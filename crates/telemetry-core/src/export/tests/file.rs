@@ -16,20 +16,19 @@ fn start_by(rest: &str) -> Providers {
 
 /// All three signals to both of these.
 fn to_both(first: &str, second: &str) -> Providers {
-    let both = |kind: &str, delay: &str| {
-        let one = |endpoint: &str, path: &str| {
+    let queues = |path: &str, kind: &str, delay: &str| {
+        let one = |endpoint: &str| {
             format!(
                 "{{{kind}: {{{delay}: 3600000, exporter: {{otlp_http: {{endpoint: '{endpoint}/v1/{path}'}}}}}}}}"
             )
         };
-        move |path: &str| format!("[{}, {}]", one(first, path), one(second, path))
+        format!("[{}, {}]", one(first), one(second))
     };
-    let queues = both("batch", "schedule_delay");
     start_by(&format!(
         "tracer_provider: {{processors: {}}}\nlogger_provider: {{processors: {}}}\nmeter_provider: {{readers: {}}}",
-        queues("traces"),
-        queues("logs"),
-        both("periodic", "interval")("metrics"),
+        queues("traces", "batch", "schedule_delay"),
+        queues("logs", "batch", "schedule_delay"),
+        queues("metrics", "periodic", "interval"),
     ))
 }
 
