@@ -3,13 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use demo::parts::Part;
 use futures_util::future::join_all;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use tokio::time::sleep;
 
 use crate::harness::{Backend, GATEWAY_TIMEOUT, TestSystem, eventually, on_both_databases, run};
 
@@ -24,13 +23,17 @@ async fn a_service_that_is_terminated_under_load_fails_no_accepted_request_and_l
     let mut test = TestSystem::start_with(backend, GATEWAY_TIMEOUT, &[("VIEWER_MAX_TRACES_MIB", "64")]).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut orderers = tokio::task::JoinSet::new();
+    let answered = Arc::new(AtomicUsize::new(0));
     for _ in 0..8 {
-        let (shop, stop) = (test.shop.clone(), stop.clone());
+        let (shop, stop, answered) = (test.shop.clone(), stop.clone(), answered.clone());
         orderers.spawn(async move {
             let mut placed = Vec::new();
             while !stop.load(Ordering::SeqCst) {
                 match shop.order(shop.in_stock(), "card_ok").await {
-                    Ok(answer) => placed.push(answer),
+                    Ok(answer) => {
+                        answered.fetch_add(1, Ordering::SeqCst);
+                        placed.push(answer);
+                    }
                     Err(error) => {
                         // Only what was never accepted may fail: no connection, or one that was told
                         // at the door that the process is going down.
@@ -45,11 +48,10 @@ async fn a_service_that_is_terminated_under_load_fails_no_accepted_request_and_l
             placed
         });
     }
-    sleep(Duration::from_millis(700)).await;
+    eventually("enough load to tell", async || answered.load(Ordering::SeqCst) > 20).await;
     test.system.stop_one(Part::Order).await.unwrap();
     stop.store(true, Ordering::SeqCst);
     let placed: Vec<_> = orderers.join_all().await.into_iter().flatten().collect();
-    assert!(placed.len() > 20, "too little load to tell: {} orders", placed.len());
     for answer in &placed {
         assert_eq!(answer.status, 201, "{}", answer.body);
     }

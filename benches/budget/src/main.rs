@@ -1,0 +1,187 @@
+//! What one request costs: user-space instructions and allocations of the whole process, export thread included,
+//! counted by callgrind. The counts do not depend on how busy the machine is.
+//!
+//! - `budget` prints the table of all subjects;
+//! - `budget --check` also compares with `budgets.json`, and fails where a count has grown by more than 3 %;
+//! - `budget --write` makes today's counts the budget.
+//!
+//! Any other argument is the beginning of the names of the rows to count. Needs valgrind, and `subject` built beside
+//! this program. A subject is run twice, with few and with many requests: the difference is what the requests cost,
+//! without start and end.
+
+mod callgrind;
+mod load;
+mod sink;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::callgrind::{Cost, Subject};
+use crate::sink::Sink;
+
+const FEW: u32 = 500;
+const MANY: u32 = 4_500;
+
+/// How much a count may grow until it is called a growth: builds differ by less.
+const TOLERANCE: f64 = 1.03;
+
+/// One row of the table: its name, the row it is compared with, what is run, and the variables that it is run with.
+struct Row {
+    name: &'static str,
+    base: &'static str,
+    mode: &'static str,
+    path: Option<&'static str>,
+    variables: &'static [(&'static str, &'static str)],
+    /// Spans for each request, all of which must arrive.
+    spans: u64,
+}
+
+const ITEM: Option<&str> = Some("/items/{id}");
+const HOP: Option<&str> = Some("/hop");
+const NO_TRACES: (&str, &str) = ("OTEL_TRACES_EXPORTER", "none");
+
+const ROWS: [Row; 9] = [
+    Row { name: "bare", base: "bare", mode: "bare", path: ITEM, variables: &[], spans: 0 },
+    Row { name: "sampled", base: "bare", mode: "telemetry", path: ITEM, variables: &[], spans: 1 },
+    Row {
+        name: "unsampled",
+        base: "bare",
+        mode: "telemetry",
+        path: ITEM,
+        variables: &[("OTEL_TRACES_SAMPLER", "always_off")],
+        spans: 0,
+    },
+    Row {
+        name: "metrics-only",
+        base: "bare",
+        mode: "telemetry",
+        path: ITEM,
+        variables: &[NO_TRACES],
+        spans: 0,
+    },
+    Row {
+        name: "disabled",
+        base: "bare",
+        mode: "telemetry",
+        path: ITEM,
+        variables: &[("OTEL_SDK_DISABLED", "true")],
+        spans: 0,
+    },
+    Row { name: "hops-bare", base: "hops-bare", mode: "hops", path: HOP, variables: &[], spans: 0 },
+    Row {
+        name: "hops-sampled",
+        base: "hops-bare",
+        mode: "telemetry-hops",
+        path: HOP,
+        variables: &[],
+        spans: 3,
+    },
+    Row { name: "query-bare", base: "query-bare", mode: "query", path: None, variables: &[], spans: 0 },
+    Row {
+        name: "query-sampled",
+        base: "query-bare",
+        mode: "telemetry-query",
+        path: None,
+        // The loop is faster than any service: what counts is the cost of all spans, so all of them are kept.
+        variables: &[("OTEL_BSP_MAX_QUEUE_SIZE", "10000")],
+        spans: 1,
+    },
+];
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Budget {
+    instructions: f64,
+    allocations: f64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("budgets.json");
+    let budgets: BTreeMap<String, Budget> = match std::fs::read(&file) {
+        Ok(json) => serde_json::from_slice(&json).context("budgets.json")?,
+        Err(_) => BTreeMap::new(),
+    };
+
+    let mut counts = BTreeMap::new();
+    let mut grown = Vec::new();
+    println!(
+        "| per request | instructions | to its base | budget | allocations | more than its base | budget |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    for row in &ROWS {
+        let is_wanted =
+            |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.starts_with(&***wanted));
+        let is_base = ROWS.iter().any(|other| other.base == row.name && is_wanted(other.name));
+        if !is_wanted(row.name) && !is_base {
+            continue;
+        }
+        let count = count(row)?;
+        counts.insert(row.name.to_owned(), count);
+        let base = counts.get(row.base).copied().unwrap_or(count);
+        let budget = budgets.get(row.name);
+        println!(
+            "| {} | {:.0} | {:.3} | {} | {:.2} | {:.2} | {} |",
+            row.name,
+            count.instructions,
+            count.instructions / base.instructions,
+            budget.map(|budget| format!("{:.0}", budget.instructions)).unwrap_or_default(),
+            count.allocations,
+            count.allocations - base.allocations,
+            budget.map(|budget| format!("{:.2}", budget.allocations)).unwrap_or_default(),
+        );
+        match budget {
+            Some(budget) => {
+                if count.instructions > budget.instructions * TOLERANCE {
+                    grown.push(format!("{}: instructions", row.name));
+                }
+                // A fraction of an allocation is a batch's or a timer's share.
+                if count.allocations > budget.allocations * TOLERANCE + 0.1 {
+                    grown.push(format!("{}: allocations", row.name));
+                }
+            }
+            None => grown.push(format!("{}: there is no budget", row.name)),
+        }
+    }
+    if has("--write") {
+        let all: BTreeMap<_, _> = budgets.into_iter().chain(counts).collect();
+        std::fs::write(&file, serde_json::to_string_pretty(&all)? + "\n")?;
+    } else if has("--check") {
+        ensure!(
+            grown.is_empty(),
+            "more than 3 % over budget: {}. Find out why (callgrind_annotate), or say why it is worth it and renew \
+             the budget with --write.",
+            grown.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// What a request costs, by the difference of two runs.
+fn count(row: &Row) -> anyhow::Result<Budget> {
+    let run = |requests: u32| -> anyhow::Result<Cost> {
+        let sink = Sink::start()?;
+        let subject = Subject { mode: row.mode, path: row.path, variables: row.variables, requests };
+        let cost =
+            subject.run(sink.port()).with_context(|| format!("{} with {requests} requests", row.name))?;
+        let spans = sink.spans();
+        let expected = u64::from(requests) * row.spans;
+        ensure!(
+            spans == expected || (row.path.is_none() && spans == expected + row.spans),
+            "{}: of {expected} spans {spans} arrived",
+            row.name
+        );
+        Ok(cost)
+    };
+    let (few, many) = (run(FEW)?, run(MANY)?);
+    let each = |few: u64, many: u64| (many as f64 - few as f64) / f64::from(MANY - FEW);
+    let round = |number: f64, to: f64| (number * to).round() / to;
+    Ok(Budget {
+        instructions: round(each(few.instructions, many.instructions), 1.0),
+        allocations: round(each(few.allocations, many.allocations), 100.0),
+    })
+}
