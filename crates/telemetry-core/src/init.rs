@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
+use tracing_log::AsLog;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::baggage::BaggageAttributes;
@@ -41,7 +42,7 @@ static INITIALIZED: AtomicBool = AtomicBool::new(false);
 /// machine's files tell, and waits for nothing: a collector that is not there yet is no error.
 ///
 /// # Errors
-/// On a second call, where another subscriber is installed, or where an exporter cannot be built.
+/// On a second call, where another subscriber or logger is installed, or where an exporter cannot be built.
 ///
 /// [`Telemetry::builder`] does the same with whatever code wants different.
 pub fn init(config: Config) -> Result<TelemetryGuard, InitError> {
@@ -156,15 +157,19 @@ fn install_subscriber(
     let spans = (!config.disabled).then(|| subscriber::spans(tracer.clone()));
     let is_exported = !config.disabled && (takes_logs || config.logs.exporters.contains(&Exporter::Otlp));
     let records = is_exported.then(|| LogRecords::new(&providers.logger));
-    tracing_subscriber::registry()
+    let subscriber = tracing_subscriber::registry()
         .with(subscriber::logs(
             printer(config).and_then(records),
             &subscriber::directives(&config.logs),
             log_rate,
         ))
-        .with(spans)
-        .try_init()
-        .map_err(|_| InitError::SubscriberInstalled)
+        .with(spans);
+    // As `try_init` does both, but with the two failures told apart. The level is the subscriber's, which is current now.
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| InitError::SubscriberInstalled)?;
+    tracing_log::LogTracer::builder()
+        .with_max_level(LevelFilter::current().as_log())
+        .init()
+        .map_err(|_| InitError::LoggerInstalled)
 }
 
 /// Log lines on standard output: every process has them, whatever is exported besides.
@@ -250,8 +255,17 @@ pub enum InitError {
     #[error("telemetry is already initialized in this process")]
     AlreadyInitialized,
     /// `tracing` takes one global subscriber, and somebody else installed theirs.
-    #[error("another tracing subscriber is installed already; telemetry-core installs its own")]
+    #[error(
+        "another tracing subscriber is installed already; telemetry-core installs its own: remove the other one, such \
+         as tracing_subscriber::fmt().init()"
+    )]
     SubscriberInstalled,
+    /// The `log` crate takes one logger, and somebody else installed theirs.
+    #[error(
+        "another logger of the log crate is installed already; telemetry-core installs its own: remove the other one, \
+         such as env_logger::init()"
+    )]
+    LoggerInstalled,
     /// The port for Prometheus cannot be listened on (`OTEL_EXPORTER_PROMETHEUS_HOST`, `…_PORT`).
     #[error(
         "metrics cannot be served to Prometheus on {address}: OTEL_EXPORTER_PROMETHEUS_PORT names the port"

@@ -10,11 +10,12 @@ use telemetry_core::{Config, InitError, opentelemetry};
 #[test]
 fn one_call_sets_everything_up_and_a_second_is_refused() {
     let read = || {
-        let mut env = Env::of([("OTEL_METRICS_EXPORTER", "none"), ("RUST_LOG", "warn")]);
+        let mut env = Env::of([("OTEL_METRICS_EXPORTER", "prometheus"), ("RUST_LOG", "warn")]);
         let config = Config::read("test-service", "1.2.3", &mut env);
         env.finish().unwrap();
         config
     };
+    let early = global::meter("application").u64_counter("early").build();
     let telemetry = telemetry_core::init(read()).unwrap();
     // Without a TLS provider in the process this would panic.
     reqwest::Client::builder().build().expect("a client of the application's own can be built");
@@ -35,6 +36,11 @@ fn one_call_sets_everything_up_and_a_second_is_refused() {
         global::get_text_map_propagator(|propagator| propagator.inject(&mut headers));
         assert!(headers["traceparent"].contains(&trace_id));
     });
+    // What was made before belongs to nobody.
+    early.add(1, &[]);
+    global::meter("application").u64_counter("late").build().add(1, &[]);
+    let metrics = telemetry.prometheus().unwrap();
+    assert!(metrics.contains("late_total{") && !metrics.contains("early_total"), "{metrics}");
     let report = telemetry.shutdown(Duration::from_secs(5));
     assert!(report.is_complete(), "{report}");
     assert!(!tracer.start("after").span_context().is_valid(), "nothing is recorded after the end");

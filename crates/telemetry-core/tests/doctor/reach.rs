@@ -21,6 +21,8 @@ fn a_collector_that_takes_all_signals_is_all_well() {
     assert_eq!(reach.signals, ["traces", "metrics", "logs"]);
     let stages: Vec<&str> = reach.stages.iter().map(|stage| stage.subject.as_str()).collect();
     assert_eq!(stages, ["connect", "exchange", "probe traces", "probe metrics", "probe logs"]);
+    let exchange = &stage(&report, "exchange").detail;
+    assert!(exchange.ends_with(", to a GET, which is no export"), "{exchange}");
     let posts: Vec<String> = server.requests().into_iter().filter(|line| line.starts_with("POST")).collect();
     assert_eq!(posts, ["POST /v1/traces HTTP/1.1", "POST /v1/metrics HTTP/1.1", "POST /v1/logs HTTP/1.1"]);
 }

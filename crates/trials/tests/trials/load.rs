@@ -30,15 +30,19 @@ impl Times {
     }
 }
 
-/// Asks both services for `/work`, by turns, so that whatever else the machine does meets both: so often a second, for
+/// Asks all the services for `/work`, by turns, so that whatever else the machine does meets each: so often a second, for
 /// so long.
-pub(crate) async fn drive(services: [&Service; 2], rate: u32, duration: Duration) -> [Times; 2] {
+pub(crate) async fn drive<const N: usize>(
+    services: [&Service; N],
+    rate: u32,
+    duration: Duration,
+) -> [Times; N] {
     let urls = services.map(|service| service.url("/work"));
     let mut loops = JoinSet::new();
     for _ in 0..LOOPS {
         loops.spawn(ask(client(), urls.clone(), Duration::from_secs(1) * LOOPS / rate, duration));
     }
-    let mut all = <[Times; 2]>::default();
+    let mut all = std::array::from_fn(|_| Times::default());
     while let Some(times) = loops.join_next().await {
         for (all, times) in all.iter_mut().zip(times.expect("no panic")) {
             all.took.extend(times.took);
@@ -49,21 +53,27 @@ pub(crate) async fn drive(services: [&Service; 2], rate: u32, duration: Duration
     all
 }
 
-async fn ask(client: Client, urls: [String; 2], pause: Duration, duration: Duration) -> [Times; 2] {
-    let mut all = <[Times; 2]>::default();
+async fn ask<const N: usize>(
+    client: Client,
+    urls: [String; N],
+    pause: Duration,
+    duration: Duration,
+) -> [Times; N] {
+    let mut all = std::array::from_fn(|_| Times::default());
     let mut ticks = tokio::time::interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let start = Instant::now();
-    let mut turn = 0;
+    let mut first = 0;
     while start.elapsed() < duration {
         ticks.tick().await;
-        for which in [turn, 1 - turn] {
+        for turn in 0..N {
+            let which = (first + turn) % N;
             let begin = Instant::now();
             let is_answered = get(&client, &urls[which]).await;
             all[which].took.push(begin.elapsed());
             all[which].failed += usize::from(!is_answered);
         }
-        turn = 1 - turn;
+        first = (first + 1) % N;
     }
     all
 }

@@ -11,3 +11,4 @@ mod load;
 mod outages;
 mod service;
 mod shutdown;
+mod slices;

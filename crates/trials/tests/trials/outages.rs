@@ -45,8 +45,18 @@ async fn outages_of_seconds_fail_no_request_and_lose_nothing_uncounted_by_grpc()
 #[tokio::test]
 #[ignore = "takes minutes: six phases of OUTAGE_SECONDS, by default 60"]
 async fn outages_of_a_minute_fail_no_request_and_lose_nothing_uncounted() {
+    trial("http/protobuf", &[], long_phase()).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: six phases of OUTAGE_SECONDS, by default 60"]
+async fn outages_of_a_minute_fail_no_request_and_lose_nothing_uncounted_by_grpc() {
+    trial("grpc", &[], long_phase()).await;
+}
+
+fn long_phase() -> Duration {
     let seconds = std::env::var("OUTAGE_SECONDS").map_or(60, |text| text.parse().expect("seconds"));
-    trial("http/protobuf", &[], Duration::from_secs(seconds)).await;
+    Duration::from_secs(seconds)
 }
 
 async fn trial(protocol: &str, settings: &[(&str, &str)], phase: Duration) {

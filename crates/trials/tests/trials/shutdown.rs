@@ -7,20 +7,36 @@
 //! cargo test -p trials shutdown -- --ignored --nocapture
 //! ```
 
+use std::fmt::{self, Display, Formatter};
+use std::time::{Duration, Instant};
+
 use tokio::task::JoinSet;
 
-use crate::collector::{Collector, Manner};
+use crate::collector::{Accepted, Collector, Manner};
 use crate::load::get;
 use crate::service::{PROTOCOLS, Service, client, eventually};
 
 /// Requests at a time.
 const LOOPS: usize = 8;
 
+/// All of the trial's spans have room in the queue, so that what is missing was lost by the end.
+const ROOM: [(&str, &str); 1] = [("OTEL_BSP_MAX_QUEUE_SIZE", "100000")];
+
 #[tokio::test]
 async fn after_a_shutdown_the_collector_has_the_span_of_every_request() {
     for protocol in PROTOCOLS {
         for workers in ["1", "3"] {
-            assert_nothing_is_lost(protocol, workers, 400).await;
+            let end = end(protocol, workers, 400, &ROOM).await;
+            end.assert_nothing_is_lost();
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_the_default_queue_every_span_arrives_or_is_counted() {
+    for protocol in PROTOCOLS {
+        for workers in ["1", "3"] {
+            end(protocol, workers, 4000, &[]).await.assert_every_span_is_accounted_for();
         }
     }
 }
@@ -28,31 +44,93 @@ async fn after_a_shutdown_the_collector_has_the_span_of_every_request() {
 #[tokio::test]
 #[ignore = "takes minutes: ten times SHUTDOWN_REQUESTS, by default 10000, in each of the ways"]
 async fn after_each_of_ten_shutdowns_the_collector_has_the_span_of_every_request() {
-    let requests = std::env::var("SHUTDOWN_REQUESTS").map_or(10_000, |text| text.parse().expect("a number"));
     for protocol in PROTOCOLS {
         for workers in ["1", "3"] {
             for round in 1..=10 {
-                let served = assert_nothing_is_lost(protocol, workers, requests).await;
-                println!(
-                    "{protocol}, WORKERS={workers}, round {round}: {served} requests, as many server spans"
-                );
+                let end = end(protocol, workers, requests(), &ROOM).await;
+                end.assert_nothing_is_lost();
+                println!("{protocol}, WORKERS={workers}, round {round}: {end}");
             }
         }
     }
 }
 
-/// Answers how many requests there were.
-async fn assert_nothing_is_lost(protocol: &str, workers: &str, requests: usize) -> u64 {
+#[tokio::test]
+#[ignore = "takes minutes: ten times SHUTDOWN_REQUESTS, by default 10000, in each of the ways"]
+async fn with_the_default_queue_every_span_of_ten_shutdowns_arrives_or_is_counted() {
+    for protocol in PROTOCOLS {
+        for workers in ["1", "3"] {
+            for round in 1..=10 {
+                let end = end(protocol, workers, requests(), &[]).await;
+                end.assert_every_span_is_accounted_for();
+                println!("{protocol}, WORKERS={workers}, round {round}: {end}");
+            }
+        }
+    }
+}
+
+fn requests() -> usize {
+    std::env::var("SHUTDOWN_REQUESTS").map_or(10_000, |text| text.parse().expect("a number"))
+}
+
+/// What a process left behind.
+struct End {
+    served: u64,
+    /// Of the requests but the last, from the first to the last.
+    took: Duration,
+    accepted: Accepted,
+    /// What it told of the queue before the signal.
+    dropped: u64,
+    /// The report of its flush.
+    report: String,
+}
+
+impl End {
+    /// A span of each request, and one below it, which those that waited have not.
+    fn ended(&self) -> u64 {
+        2 * self.served - LOOPS as u64
+    }
+
+    fn assert_nothing_is_lost(&self) {
+        assert_eq!(self.accepted.server_spans, self.served, "{}", self.report);
+        assert_eq!(self.accepted.spans, self.ended(), "{}", self.report);
+    }
+
+    /// Only a full queue loses spans, and tells how many; the end loses none.
+    fn assert_every_span_is_accounted_for(&self) {
+        assert!(self.report.starts_with("telemetry flush complete"), "{}", self.report);
+        let lost = match self.dropped {
+            0 => String::new(),
+            dropped => format!(", {dropped} dropped (queue full)"),
+        };
+        let traces = format!("traces: {} exported{lost};", self.accepted.spans);
+        assert!(self.report.contains(&traces), "{traces} in {}", self.report);
+        assert_eq!(self.accepted.spans + self.dropped, self.ended(), "{}", self.report);
+    }
+}
+
+impl Display for End {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { served, took, accepted, dropped, .. } = self;
+        let rate = (*served as f64 / took.as_secs_f64()).round();
+        write!(f, "{served} requests, {rate} a second; {} of their spans came, ", accepted.server_spans)?;
+        write!(f, "{} of {} spans, {dropped} dropped", accepted.spans, self.ended())
+    }
+}
+
+/// So many requests as fast as they are answered, eight at a time, eight more that are in flight when SIGTERM comes, and
+/// the end.
+async fn end(protocol: &str, workers: &str, requests: usize, settings: &[(&str, &str)]) -> End {
     let collector = Collector::start();
-    let mut service = Service::serve(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint()),
+    let endpoint = collector.endpoint();
+    let exporter = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
         ("WORKERS", workers),
-        // All of them have room, so that what is missing was lost by the end.
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "100000"),
         ("RUST_LOG", "warn"),
-    ])
-    .await;
+    ];
+    let mut service = Service::serve(&[&exporter[..], settings].concat()).await;
+    let start = Instant::now();
     let mut loops = JoinSet::new();
     for _ in 0..LOOPS {
         let (client, url) = (client(), service.url("/work"));
@@ -63,21 +141,28 @@ async fn assert_nothing_is_lost(protocol: &str, workers: &str, requests: usize) 
         });
     }
     loops.join_all().await;
+    let took = start.elapsed();
     // These are in flight when the signal comes.
     let mut waiting = JoinSet::new();
     for _ in 0..LOOPS {
         let (client, url) = (client(), service.url("/wait"));
         waiting.spawn(async move { get(&client, &url).await });
     }
-    eventually("requests are in flight", async || service.health().await["waiting"] == LOOPS).await;
+    let mut dropped = 0;
+    eventually("requests are in flight", async || {
+        let health = service.health().await;
+        dropped = health["exporters"]["traces"]["dropped"].as_u64().expect("a number");
+        health["waiting"] == LOOPS
+    })
+    .await;
     service.terminate();
     assert_eq!(waiting.join_all().await, [true; LOOPS], "requests in flight were cut off");
     assert!(service.ended().await.success(), "{}", service.printed());
+    let printed = service.printed();
+    let report =
+        printed.lines().find(|line| line.starts_with("telemetry flush")).expect("it tells").to_owned();
     let served = (requests / LOOPS * LOOPS + LOOPS) as u64;
-    let accepted = collector.accepted();
-    assert_eq!(accepted.server_spans, served, "{}", service.printed());
-    assert_eq!(accepted.spans, 2 * served - LOOPS as u64, "those below them, which waiting has not");
-    served
+    End { served, took, accepted: collector.accepted(), dropped, report }
 }
 
 #[tokio::test]

@@ -127,7 +127,8 @@ fn described_certificate(certificate: &Certificate) -> String {
 pub(super) fn heard(speaks: Speaks, spoken: &Spoken, otlp: &Otlp, words: &Words) -> Finding {
     let said = described(spoken, words, Duration::ZERO);
     match (speaks, is_grpc(otlp)) {
-        (Speaks::Http1, false) => Finding::ok("exchange", said),
+        // A status of 404 or 405 beside an `ok` would make people wonder.
+        (Speaks::Http1, false) => Finding::ok("exchange", format!("{said}, to a GET, which is no export")),
         (Speaks::Http2, true) => Finding::ok("exchange", "HTTP/2"),
         (Speaks::Http2, false) => {
             Finding::failed("speaks_grpc", "exchange", "the port speaks HTTP/2, as gRPC does, and no HTTP/1")
