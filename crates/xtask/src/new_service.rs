@@ -197,8 +197,8 @@ It keeps items in a database, as an example to replace. Run it:
 Cargo.lock has it after the first build; commit both. New names that it emits go to telemetry/registry and
 docs/instrumentation.md.
 
-Its container, by itself or by `include` from another compose file:
-  docker compose -f {folder}/compose.yaml up"#
+Its container, by itself or by `include` from docker-compose.yml; deploy/make-env.sh makes .env, which has the secret:
+  docker compose --env-file .env -f {folder}/compose.yaml up"#
         )
     }
 }

@@ -5,6 +5,7 @@
 //! cargo test -p trials -- --ignored --nocapture
 //! ```
 
+mod agent;
 mod collector;
 mod endings;
 mod load;
