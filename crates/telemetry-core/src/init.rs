@@ -1,5 +1,6 @@
 //! The one call that sets everything up, and the guard that ends it.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -13,7 +14,7 @@ use opentelemetry::trace::TracerProvider;
 use tracing_log::AsLog;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::baggage::BaggageAttributes;
 use crate::config::{ConfigError, Exporter, LogFormat, Source};
@@ -23,6 +24,7 @@ use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::propagation::Propagation;
 use crate::runtime::Runtimes;
+use crate::span::error_chain;
 use crate::subscriber::{LogRecords, RateLimit};
 use crate::telemetry::{Background, Inner, Telemetry};
 use crate::{Config, log_format, panics, prometheus, resource, runtime, subscriber};
@@ -174,7 +176,7 @@ fn install_subscriber(
 
 /// Log lines on standard output: every process has them, whatever is exported besides.
 fn printer(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let lines = fmt::layer().fmt_fields(NoSpanFields);
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(NoSpanFields);
     match config.logs.format {
         LogFormat::Text => {
             let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -244,7 +246,7 @@ impl Drop for TelemetryGuard {
 }
 
 /// Why [`init`] set nothing up.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InitError {
     /// The configuration is wrong ([`TelemetryBuilder::init`](crate::TelemetryBuilder::init) reads it); every mistake
@@ -279,4 +281,11 @@ pub enum InitError {
     /// An exporter cannot be built.
     #[error("the exporters cannot be started")]
     Export(#[from] ExportError),
+}
+
+/// The sentence with its causes: `main` tells the error that it returns in this form.
+impl fmt::Debug for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&error_chain(self))
+    }
 }

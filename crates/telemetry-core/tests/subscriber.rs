@@ -26,7 +26,9 @@ fn another_logger_and_another_subscriber_are_each_refused_by_name() {
     log::set_logger(&OtherLogger).unwrap();
     let error = refused();
     assert!(matches!(error, InitError::LoggerInstalled), "{error:?}");
-    assert!(error.to_string().contains("remove the other one, such as env_logger::init()"), "{error}");
+    // In the form in which `main` tells what it returns.
+    let told = format!("{error:?}");
+    assert!(told.contains("remove the other one, such as env_logger::init()"), "{told}");
 
     // By the first try there is a subscriber now. It is no second call: what failed can be tried again.
     for _ in 0..2 {

@@ -108,6 +108,7 @@ impl Drop for Agent {
 
 /// Two different ones: both are held until both are known.
 fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports"));
+    let listeners =
+        [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports"));
     listeners.map(|listener| listener.local_addr().expect("it is bound").port())
 }
