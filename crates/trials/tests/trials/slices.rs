@@ -107,6 +107,6 @@ async fn compare(protocol: &str, rounds: usize, runtime: &Runtime) {
 
 /// Whose turn it is: each round begins with another service, every second one goes backwards.
 fn order(round: usize, turn: usize) -> usize {
-    let turn = if round % 2 == 0 { turn } else { NAMES.len() - 1 - turn };
+    let turn = if round.is_multiple_of(2) { turn } else { NAMES.len() - 1 - turn };
     (turn + round / 2) % NAMES.len()
 }
