@@ -100,8 +100,12 @@ impl Fleet {
         let gateway = [(Part::Gateway, 0)].into_iter();
         let services =
             SERVICES.into_iter().flat_map(|part| (0..replicas).map(move |replica| (part, replica)));
+        // Below those that the system gives to connections: while a process is killed, its port is to stay free.
+        let mut ports = (18_000..32_000).cycle().skip(std::process::id() as usize * 17 % 14_000);
         for key in gateway.chain(services) {
-            let listener = TcpListener::bind(("127.0.0.1", 0))?;
+            let free =
+                ports.by_ref().take(1_000).find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+            let listener = free.context("finding a free port")?;
             self.ports.insert(key, listener.local_addr()?.port());
             listeners.push(listener);
         }
