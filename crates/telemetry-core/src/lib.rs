@@ -185,6 +185,8 @@ mod redact;
 mod reqwest_error;
 mod resource;
 mod runtime;
+#[cfg(any(feature = "actix", feature = "reqwest"))]
+mod status;
 mod subscriber;
 mod telemetry;
 mod untraced;

@@ -13,6 +13,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use diesel::prelude::*;
 use opentelemetry::Value;
+use telemetry_core::config::Http;
 use telemetry_core::db::{Database, instrument};
 use telemetry_core::opentelemetry;
 use telemetry_core::testing::TestTelemetry;
@@ -163,6 +164,46 @@ async fn nobody_who_chooses_the_peers_can_make_metric_series() {
         others.map(|series| format!("{series:?}")).collect::<BTreeSet<_>>()
     };
     assert_eq!(others(&before), others(&after), "what chance brings falls into the same series");
+}
+
+/// Of a server that passes on what it is told, such as a proxy, and of a client whose peer is hostile; under the older
+/// names too.
+#[actix_web::test]
+async fn no_status_code_can_make_metric_series() {
+    let mut http = Http::default();
+    http.old_names_too = true;
+    let telemetry = TestTelemetry::with_http(http);
+    let server = TestServer::start(telemetry.clone(), |config| {
+        let answer = async |code: web::Path<u16>| {
+            HttpResponse::build(StatusCode::from_u16(*code).expect("three digits")).finish()
+        };
+        config.route("/{code}", web::to(answer));
+    });
+    let client = telemetry.client();
+    for code in 200..=999 {
+        let answer = client.get(server.url(&format!("/{code}"))).send().await.expect("an answer");
+        assert_eq!(answer.status(), code);
+    }
+    eventually("all requests are told", || telemetry.spans().len() == 2 * 800).await;
+    let mut of_metric = BTreeMap::<String, usize>::new();
+    for (name, _) in series(&telemetry) {
+        *of_metric.entry(name).or_default() += 1;
+    }
+    let told = of_metric.keys().filter(|name| name.contains("duration")).collect::<Vec<_>>();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(of_metric.values().all(|series| *series < 90), "{of_metric:#?}");
+
+    let is_unknown = |(_, value): (&String, &Value)| matches!(value.as_str().as_ref(), "799" | "599" | "299");
+    let all = series(&telemetry);
+    assert!(all.iter().all(|(_, attributes)| !attributes.iter().any(is_unknown)), "{all:#?}");
+    // A code of no class is an error, and spans say which it was.
+    let told = telemetry.spans().into_iter().filter(|span| {
+        let has = |key, value: Value| {
+            span.attributes.iter().any(|attribute| attribute.key.as_str() == key && attribute.value == value)
+        };
+        has("http.response.status_code", Value::I64(799)) && has("error.type", Value::from("799"))
+    });
+    assert_eq!(told.count(), 2);
 }
 
 #[test]

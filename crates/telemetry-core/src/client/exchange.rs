@@ -15,6 +15,7 @@ use crate::propagation;
 use crate::redact::{self, cut};
 use crate::reqwest_error;
 use crate::span::Exception;
+use crate::status;
 use crate::untraced::is_untraced;
 
 /// `server.address` of metrics of the peers that are too many to have a series each.
@@ -34,6 +35,7 @@ pub(super) struct Exchange<'a> {
     of_metrics: Vec<KeyValue>,
     /// How many of these are known at the start.
     of_request: usize,
+    /// As metrics have it.
     status: Option<i64>,
     request_size: Option<u64>,
     response_size: Option<u64>,
@@ -132,22 +134,28 @@ impl<'a> Exchange<'a> {
     pub(super) fn responded(&mut self, response: &Response) {
         self.is_done = true;
         let status = response.status();
-        self.status = Some(i64::from(status.as_u16()));
+        self.status = Some(status::of_metrics(status.as_u16()));
         self.response_size = response.content_length();
-        self.both(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
+        let (of_span, of_metrics) = (i64::from(status.as_u16()), status::of_metrics(status.as_u16()));
+        self.context.span().set_attribute(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, of_span));
+        self.of_metrics.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, of_metrics));
         if let Some(version) = protocol_version(response.version()) {
             self.both(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
         }
         self.describe(response);
-        if status.is_client_error() || status.is_server_error() {
+        // Codes above 599 are of no class, and such an answer is taken for a 5xx (RFC 9110, 15).
+        if status.as_u16() >= 400 {
             let span = self.context.span();
             let message = format!("HTTP {}", status.as_u16());
-            if status.is_server_error() {
+            if status.as_u16() >= 500 {
                 let exception = Exception::from_text("HttpStatusError", message.clone());
                 span.add_event("exception", exception.attributes());
             }
             span.set_status(Status::error(message));
-            self.both(KeyValue::new(attribute::ERROR_TYPE, status.as_str().to_owned()));
+            span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, status.as_str().to_owned()));
+            let error_type =
+                status::error_of_metrics(status.as_str().to_owned().into(), Some(status.as_u16()));
+            self.of_metrics.push(KeyValue::new(attribute::ERROR_TYPE, error_type));
         }
     }
 

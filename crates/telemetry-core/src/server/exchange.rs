@@ -16,9 +16,9 @@ use opentelemetry_semantic_conventions::attribute;
 use super::span::Facts;
 use super::websocket::Connection;
 use super::{ErrorType, Shared, error, old};
-use crate::db;
 use crate::names::http_span_name;
 use crate::span::{Exception, PANIC};
+use crate::{db, status};
 
 /// `error.type` when the client closed the connection before it had the whole response.
 const CLIENT_GONE: &str = "client_disconnected";
@@ -104,7 +104,8 @@ impl Exchange {
         let status = response.status();
         self.status = Some(status);
         self.describe(response);
-        if !status.is_server_error() {
+        // Codes above 599 are of no class, and such an answer is taken for a 5xx (RFC 9110, 15).
+        if status.as_u16() < 500 {
             return;
         }
         let extensions = response.extensions();
@@ -133,7 +134,7 @@ impl Exchange {
             return;
         }
         if self.shared.metrics.old.is_some() {
-            span.set_attribute(old::status_code(status));
+            span.set_attribute(KeyValue::new(old::STATUS_CODE, i64::from(status.as_u16())));
         }
         if !self.shared.response_headers.is_empty() {
             let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -186,14 +187,16 @@ impl Exchange {
         if let Some(route) = &self.facts.route {
             attributes.push(KeyValue::new(attribute::HTTP_ROUTE, route.clone()));
         }
-        if let Some(status) = self.status {
-            attributes.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
+        let status = self.status.map(|status| status.as_u16());
+        if let Some(status) = status {
+            attributes.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, status::of_metrics(status)));
         }
         if let Some(version) = self.facts.version {
             attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
         }
         if let Some((error_type, _)) = &self.error {
-            attributes.push(KeyValue::new(attribute::ERROR_TYPE, error_type.clone()));
+            let error_type = status::error_of_metrics(error_type.clone(), status);
+            attributes.push(KeyValue::new(attribute::ERROR_TYPE, error_type));
         }
         attributes
     }

@@ -33,6 +33,9 @@ struct Hop<'a> {
 
 impl Proxies {
     /// What the headers tell, where the peer is one of the proxies.
+    ///
+    /// A proxy that knows one of the two forms passes the other on as the client wrote it. So where both are there
+    /// and name different clients, nobody is believed.
     pub(super) fn forwarded<'a>(
         &self,
         peer: Option<SocketAddr>,
@@ -41,24 +44,33 @@ impl Proxies {
         if self.0.is_empty() || !self.trust(peer?.ip()) {
             return None;
         }
-        let mut hops = standard_hops(headers);
-        if hops.is_empty() {
-            hops = customary_hops(headers);
-        }
-        Some(self.client_of(&hops))
+        let is_there = |name| headers.contains_key(name);
+        let told = match (is_there("forwarded"), is_there("x-forwarded-for")) {
+            (true, false) => self.client_of(&standard_hops(headers)),
+            (false, _) => self.client_of(&customary_hops(headers)),
+            (true, true) => {
+                let told = self.client_of(&standard_hops(headers));
+                let address = |told: &Forwarded<'_>| told.client.map(|(address, _)| address.to_canonical());
+                if address(&told) != address(&self.client_of(&customary_hops(headers))) {
+                    return None;
+                }
+                told
+            }
+        };
+        Some(told)
     }
 
     /// The last hop, from the server's end, that no trusted proxy is: what stands left of it is its own word.
-    fn client_of<'a>(&self, hops: &[Hop<'a>]) -> Forwarded<'a> {
+    fn client_of<'a>(&self, nearest_first: &[Hop<'a>]) -> Forwarded<'a> {
         let mut client = None;
-        for hop in hops.iter().rev().take(MAX_HOPS) {
+        for hop in nearest_first {
             let Some((address, _)) = hop.address else { break };
             client = Some(hop);
             if !self.trust(address) {
                 break;
             }
         }
-        let Some(told) = client.or(hops.last()) else { return Forwarded::default() };
+        let Some(told) = client.or(nearest_first.first()) else { return Forwarded::default() };
         let scheme = match told.scheme {
             Some(scheme) if scheme.eq_ignore_ascii_case("https") => Some("https"),
             Some(scheme) if scheme.eq_ignore_ascii_case("http") => Some("http"),
@@ -75,11 +87,11 @@ impl Proxies {
 
 /// `Forwarded: for=192.0.2.43;proto=https;host=a.example, for="[2001:db8::1]:4711"`.
 fn standard_hops(headers: &HeaderMap) -> Vec<Hop<'_>> {
-    let lines = headers.get_all("forwarded").filter_map(|line| line.to_str().ok());
-    let elements = lines.flat_map(|line| split(line, ','));
+    let elements = nearest_first(headers, "forwarded", |line| rsplit(line, b',').collect());
     let hop = |element| {
         let mut hop = Hop::default();
-        for (name, value) in split(element, ';').filter_map(|pair| pair.split_once('=')) {
+        let pairs = rsplit(element, b';').filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='));
+        for (name, value) in pairs {
             let value = value.trim().trim_matches('"');
             match name.trim() {
                 name if name.eq_ignore_ascii_case("for") => hop.address = address(value),
@@ -90,40 +102,63 @@ fn standard_hops(headers: &HeaderMap) -> Vec<Hop<'_>> {
         }
         hop
     };
-    elements.map(hop).collect()
+    elements.into_iter().take(MAX_HOPS).map(hop).collect()
 }
 
 /// `X-Forwarded-For`, `-Proto` and `-Host`. A proxy that appends to all of them makes lists of one length; of other
 /// lists the last value counts, which is the nearest proxy's.
 fn customary_hops(headers: &HeaderMap) -> Vec<Hop<'_>> {
-    let addresses = list(headers, "x-forwarded-for");
-    let schemes = list(headers, "x-forwarded-proto");
-    let hosts = list(headers, "x-forwarded-host");
+    let list = |name| nearest_first(headers, name, |line| line.rsplit(|byte| *byte == b',').collect());
+    let addresses = list("x-forwarded-for");
+    let schemes = list("x-forwarded-proto");
+    let hosts = list("x-forwarded-host");
     let length = addresses.len().max(usize::from(!schemes.is_empty() || !hosts.is_empty()));
-    let at = |values: &[&'_ str], index: usize| -> Option<usize> {
-        if values.len() == length { Some(index) } else { values.len().checked_sub(1) }
-    };
-    (0..length)
+    let at = |values: &[&'_ [u8]], index: usize| if values.len() == length { index } else { 0 };
+    (0..length.min(MAX_HOPS))
         .map(|index| Hop {
-            address: addresses.get(index).and_then(|text| address(text)),
-            scheme: at(&schemes, index).map(|index| schemes[index]),
-            host: at(&hosts, index).map(|index| hosts[index]),
+            address: addresses.get(index).and_then(|bytes| address(text(bytes)?)),
+            scheme: schemes.get(at(&schemes, index)).and_then(|bytes| text(bytes)),
+            host: hosts.get(at(&hosts, index)).and_then(|bytes| text(bytes)),
         })
         .collect()
 }
 
-fn list<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
-    let lines = headers.get_all(name).filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim).collect()
+/// The values of a header, the nearest proxy's first. They are bytes until each is looked at alone: what a caller
+/// wrote must not spoil what a proxy appended to it.
+fn nearest_first<'a>(
+    headers: &'a HeaderMap,
+    name: &str,
+    rsplit: impl Fn(&'a [u8]) -> Vec<&'a [u8]>,
+) -> Vec<&'a [u8]> {
+    let lines: Vec<_> = headers.get_all(name).collect();
+    lines.into_iter().rev().flat_map(|line| rsplit(line.as_bytes())).collect()
 }
 
-/// Splits outside of quotes.
-fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().map(str::trim)
+}
+
+/// Splits outside of quotes, from the end: a quote that a caller left open would swallow what follows it.
+fn rsplit(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut is_quoted = false;
-    text.split(move |c| {
-        is_quoted ^= c == '"';
-        c == separator && !is_quoted
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        for (at, byte) in line.iter().enumerate().rev() {
+            is_quoted ^= *byte == b'"' && !is_escaped(&line[..at]);
+            if *byte == separator && !is_quoted {
+                rest = Some(&line[..at]);
+                return Some(&line[at + 1..]);
+            }
+        }
+        rest = None;
+        Some(line)
     })
+}
+
+/// Whether what follows is a quoted pair's second half (RFC 9110, 5.6.4).
+fn is_escaped(before: &[u8]) -> bool {
+    before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 /// An address with or without a port; `unknown` and hidden names (`_gazonk`) are none.
@@ -134,6 +169,9 @@ fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().map(|address| (address, None))
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -163,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_client_is_the_last_hop_that_is_no_trusted_proxy() {
-        let table: [(&[(&'static str, &'static str)], &str); 16] = [
+        let table: [(&[(&'static str, &'static str)], &str); 20] = [
             (&[], "- - -"),
             (&[("x-forwarded-for", "192.0.2.1")], "192.0.2.1 - -"),
             (&[("x-forwarded-for", "6.6.6.6, 192.0.2.1, 10.0.0.2")], "192.0.2.1 - -"),
@@ -186,10 +224,42 @@ mod tests {
             (&[("forwarded", "for=192.0.2.1;proto=https;host=shop.example")], "192.0.2.1 https shop.example"),
             (&[("forwarded", "For=\"[2001:db8::1]:4711\", for=fd00::1")], "2001:db8::1 4711 - -"),
             (&[("forwarded", "for=\"6.6.6.6, x\", for=_hidden;proto=https")], "- https -"),
-            (&[("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "6.6.6.6")], "192.0.2.1 - -"),
+            (&[("forwarded", "for=6.6.6.6;x=\", for=192.0.2.1;proto=http")], "192.0.2.1 http -"),
+            (&[("forwarded", "for=6.6.6.6;x=\"\\\", for=7.7.7.7\", for=192.0.2.1")], "192.0.2.1 - -"),
+            (&[("forwarded", "for=192.0.2.1;host=\"a\\\", for=6.6.6.6\"")], "192.0.2.1 - a\\\", for=6.6.6.6"),
+            (
+                &[("forwarded", "for=192.0.2.1;proto=https"), ("x-forwarded-for", "192.0.2.1")],
+                "192.0.2.1 https -",
+            ),
+            (&[("forwarded", "for=192.0.2.1"), ("x-forwarded-proto", "https")], "192.0.2.1 - -"),
         ];
         for (lines, wanted) in table {
             assert_eq!(told(lines), wanted, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_forms_that_name_different_clients_none_is_believed() {
+        let told = |lines| {
+            let proxies = Proxies(vec!["10.0.0.0/8".parse().unwrap()]);
+            proxies.forwarded(Some("10.0.0.1:1".parse().unwrap()), &headers(lines)).is_some()
+        };
+        assert!(told(&[("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "192.0.2.1")]));
+        assert!(!told(&[("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "6.6.6.6")]));
+        assert!(!told(&[("forwarded", "for=_hidden"), ("x-forwarded-for", "6.6.6.6")]));
+        assert!(!told(&[("forwarded", ""), ("x-forwarded-for", "6.6.6.6")]));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_spoil_their_own_value_only() {
+        let proxies = Proxies(vec!["10.0.0.0/8".parse().unwrap()]);
+        for name in ["forwarded", "x-forwarded-for"] {
+            let line: &[u8] =
+                if name == "forwarded" { b"for=\xff, for=192.0.2.1" } else { b"\xff, 192.0.2.1" };
+            let mut headers = HeaderMap::new();
+            headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(line).unwrap());
+            let told = proxies.forwarded(Some("10.0.0.1:1".parse().unwrap()), &headers).unwrap();
+            assert_eq!(told.client, Some(("192.0.2.1".parse().unwrap(), None)), "{name}");
         }
     }
 

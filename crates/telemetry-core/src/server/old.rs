@@ -11,6 +11,7 @@ use opentelemetry::metrics::{Counter, Histogram, Meter};
 use super::span::{self, Facts};
 use crate::names::{BODY_SIZE_BUCKETS, OLD_DURATION_BUCKETS};
 use crate::redact::{self, cut};
+use crate::status;
 
 /// What the older names say of a request.
 pub(super) fn describe(
@@ -49,9 +50,7 @@ pub(super) fn describe(
 }
 
 /// The older name of the status code.
-pub(super) fn status_code(status: StatusCode) -> KeyValue {
-    KeyValue::new("http.status_code", i64::from(status.as_u16()))
-}
+pub(super) const STATUS_CODE: &str = "http.status_code";
 
 #[derive(Clone)]
 pub(super) struct OldMetrics {
@@ -95,7 +94,8 @@ impl OldMetrics {
         if let Some(route) = &facts.route {
             attributes.push(KeyValue::new("http.route", route.clone()));
         }
-        attributes.extend(status.map(status_code));
+        let code = status.map(|status| status::of_metrics(status.as_u16()));
+        attributes.extend(code.map(|code| KeyValue::new(STATUS_CODE, code)));
         self.requests.add(1, &attributes);
         self.duration.record(duration.as_secs_f64() * 1000.0, &attributes);
         self.response_size.record(response_size, &attributes);
