@@ -2,6 +2,7 @@
 
 mod manager;
 mod observed;
+mod reason;
 
 use std::error::Error;
 use std::fmt;
@@ -84,7 +85,8 @@ pub enum PoolError {
     Options(&'static str),
 }
 
-/// What the driver said when it could not connect, without credentials.
+/// What the driver said when it could not connect, without credentials: what it quotes is hidden, but for names of
+/// hosts, users and databases, and a set-up that failed is told by the kind of its error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectError(pub(super) String);
 

@@ -192,6 +192,27 @@ fn pool_that_cannot_connect_is_not_made_and_says_why_without_the_password() {
     telemetry.assert_absent("canary");
 }
 
+/// What libpq takes for ports, hosts and options where a password has characters that a URL keeps for itself.
+#[test]
+fn driver_that_quotes_pieces_of_the_url_is_not_repeated() {
+    for url in [
+        "postgres://joe:canary/x@127.0.0.1:1/orders",
+        "postgres://joe:canary?x@127.0.0.1:1/orders",
+        "postgres://joe:x@canary@127.0.0.1:1/orders",
+        "joe:canary@127.0.0.1",
+        "host=127.0.0.1 port=1 password=x canary",
+    ] {
+        let telemetry = TestTelemetry::new();
+        let options = PoolOptions { connection_timeout: Duration::from_millis(200), ..options(1) };
+        let manager = ConnectionManager::<PgConnection>::new(url);
+        let database = Database::from_url("postgres://127.0.0.1:1/orders").unwrap();
+        let Err(error) = telemetry.pool(manager, database, options) else { panic!("{url} cannot work") };
+        let Some(source) = std::error::Error::source(&error) else { panic!("{error:?} has a reason") };
+        assert!(!format!("{error} {error:?} {source}").contains("canary"), "{url}: {source}");
+        assert!(source.to_string().len() > 20, "{source}");
+    }
+}
+
 #[test]
 fn set_up_that_fails_is_a_connection_that_failed() {
     let telemetry = TestTelemetry::new();
