@@ -5,6 +5,32 @@
 //! last: behind a retrying one, each try is a span of its own (`http.request.resend_count`). Redirects that reqwest
 //! follows by itself are part of the try.
 //!
+//! ```
+//! use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+//! use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
+//! use telemetry_core::client::UrlTemplate;
+//!
+//! /// After `init`, which gives the process what TLS needs.
+//! fn client(telemetry: &telemetry_core::Telemetry) -> reqwest::Result<ClientWithMiddleware> {
+//!     let timeout = std::time::Duration::from_secs(2); // of each try
+//!     let client = reqwest::Client::builder().timeout(timeout).build()?;
+//!     let backoff = ExponentialBackoff::builder().build_with_max_retries(3);
+//!     Ok(ClientBuilder::new(client)
+//!         .with(RetryTransientMiddleware::new_with_policy(backoff))
+//!         .with(telemetry.client_middleware())
+//!         .build())
+//! }
+//!
+//! async fn name(client: &ClientWithMiddleware, id: u64) -> Result<String, reqwest_middleware::Error> {
+//!     let request = client.get(format!("http://names.internal:8080/names/{id}"));
+//!     // The spans of all tries are called `GET /names/{id}`.
+//!     let answer = request.with_extension(UrlTemplate("/names/{id}")).send().await?;
+//!     Ok(answer.error_for_status()?.text().await?)
+//! }
+//! ```
+//!
+//! That is with `reqwest` 0.13, `reqwest-middleware` 0.5 and `reqwest-retry` 0.9 in the manifest.
+//!
 //! The span lasts until the response's headers are there. Body sizes are those that are known by then: bodies
 //! that are streamed without a `Content-Length` are not measured.
 //!
@@ -28,6 +54,9 @@
 //!
 //! `error.type` is the status code of a 4xx or 5xx answer, `timeout`, `connect`, `transport`, `redirect`, `decode`,
 //! `request`, `status`, `middleware`, or `cancelled` where the caller stopped waiting.
+//!
+//! Metrics tell the registered status codes apart, and those of common proxies; any other counts as x00 of its class,
+//! one above 599 as 500 (RFC 9110, 15), so that no peer makes series by what it answers. The span has the code itself.
 //!
 //! The first hundred peers (address and port) of a [`Telemetry`] have metric series of their own;
 //! all later ones share those of `server.address` `_OTHER`, so that no caller who chooses addresses makes series.

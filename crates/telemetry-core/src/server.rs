@@ -14,10 +14,14 @@
 //!     })
 //!     .on_response(|response, span| {
 //!         span.set_attribute(KeyValue::new("app.is_cacheable", response.headers().contains_key("etag")));
+//!         span.set_attribute(KeyValue::new("app.is_created", response.status.as_u16() == 201));
 //!     });
 //! let app = App::new().wrap(middleware);
 //! # }
 //! ```
+//!
+//! The hooks get actix-web's own [`HttpRequest`] and [`ResponseHead`]. What a handler knows and these do not tell, such as
+//! who has signed in, the handler adds: [`span::set_attribute`](crate::span::set_attribute).
 //!
 //! Wrap it last, so that it is the outermost middleware and sees what the others do. The span is
 //! OpenTelemetry's current span while the handler and the body are polled. It ends when the
@@ -34,7 +38,8 @@
 //!
 //! `error.type` is the status code of a 5xx answer or the service's own code ([`ErrorType`]), `panic`,
 //! `response_body` where the application's body stream failed, `client_disconnected` or `server_stopped`. A 4xx
-//! answer is no error of the server's.
+//! answer is no error of the server's. Metrics tell the registered status codes apart, and those of common proxies: any
+//! other counts as x00 of its class, so that a service which passes on what others answer makes no series of it.
 
 mod body;
 mod error;

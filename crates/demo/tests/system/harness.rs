@@ -10,6 +10,7 @@ use demo::parts::Part;
 use demo::shop::{Placed, Shop};
 use demo::system::{Plan, System};
 use demo::traces::Traces;
+use service_kit::db::{Connection, DatabaseUrl};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -57,6 +58,8 @@ pub(crate) struct TestSystem {
     pub(crate) shop: Shop,
     pub(crate) traces: Traces,
     data: TempDir,
+    /// With `{service}` in it.
+    database_url: String,
 }
 
 impl TestSystem {
@@ -78,20 +81,29 @@ impl TestSystem {
         ];
         all.extend(variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let data = tempfile::Builder::new().prefix("order-system-test-").tempdir().expect("a folder");
+        let database_url = match backend {
+            Backend::Sqlite => format!("sqlite://{}/{{service}}.db", data.path().display()),
+            Backend::Postgres => make_databases(),
+        };
         let plan = Plan {
             program: PathBuf::from(env!("CARGO_BIN_EXE_demo")),
             data: data.path().to_owned(),
-            database_url: match backend {
-                Backend::Sqlite => None,
-                Backend::Postgres => Some(make_databases()),
-            },
+            database_url: (backend == Backend::Postgres).then(|| database_url.clone()),
             default_ports: false,
             variables: all,
         };
         let system = System::start(plan, |_| ()).await.expect("the system starts");
         let shop = Shop::open(&system).await.expect("the shop opens");
         let traces = Traces::new(system.url(Part::Viewer), system.client().clone());
-        Self { system, shop, traces, data }
+        Self { system, shop, traces, data, database_url }
+    }
+
+    /// Runs a statement in a service's database.
+    pub(crate) fn execute(&self, part: Part, sql: &str) -> usize {
+        let url = self.database_url.replace("{service}", part.name()).parse().expect("a URL");
+        let mut connection = Connection::open(&url).expect("the database is there");
+        diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut connection)
+            .expect("a statement that is right")
     }
 
     /// Everything that a process has printed.
@@ -129,7 +141,6 @@ pub(crate) async fn shared(backend: Backend) -> &'static TestSystem {
 /// A database for each service, new, on the server at `TEST_POSTGRES_URL`; answers the URL with
 /// `{service}` in it.
 pub(crate) fn make_databases() -> String {
-    use service_kit::db::{Connection, DatabaseUrl};
     let url = std::env::var("TEST_POSTGRES_URL").expect("needs a PostgreSQL server at TEST_POSTGRES_URL");
     let (server, _) = url.rsplit_once('/').expect("TEST_POSTGRES_URL names a database");
     let run = uuid::Uuid::now_v7().simple().to_string();

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use opentelemetry::logs::AnyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::{TraceContextExt as _, Tracer as _, TracerProvider as _};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
@@ -16,6 +17,7 @@ use super::{Format, PullReader};
 use crate::config::ExemplarFilter;
 use crate::exemplars::Exemplars;
 use crate::export::Overflows;
+use crate::testing::TestTelemetry;
 
 /// The text of what `record` records under the scope `test`, without a resource.
 #[track_caller]
@@ -269,6 +271,26 @@ up{otel_scope_name="shop",otel_scope_schema_url="https://example.org/1",otel_sco
 "#
         )
     );
+}
+
+#[test]
+fn what_is_left_out_is_logged_with_its_number_at_the_first_scrape() {
+    let telemetry = TestTelemetry::new();
+    let _tracing = telemetry.collect_tracing();
+    for name in ["orders.placed", "mails.sent"] {
+        telemetry.meter().i64_gauge(name).build().record(1, &[]);
+        telemetry.meter().u64_histogram(name.replace('.', "_")).build().record(1, &[]);
+    }
+    for _ in 0..2 {
+        assert!(telemetry.prometheus().is_some());
+    }
+    let logs = telemetry.logs();
+    let [log] = &logs[..] else { panic!("one record: {logs:?}") };
+    assert_eq!(
+        (log.severity.as_str(), log.attributes.get("metric.count")),
+        ("WARN", Some(&AnyValue::Int(2)))
+    );
+    assert!(log.body.contains("left out of the metrics for Prometheus: "), "{log:?}");
 }
 
 #[test]

@@ -6,22 +6,77 @@
 //! an inbound message is a trace of its own that links to the connection's span: a connection may live for days,
 //! and a trace that grows as long is of no use.
 //!
-//! It works with any WebSocket library whose answer is a 101 with a streamed body, such as actix-ws:
+//! It works with any WebSocket library whose answer is a 101 with a streamed body. A whole echo, with `actix-ws` 0.4:
 //!
-//! ```
-//! use actix_web::{HttpRequest, HttpResponse};
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, web};
+//! use actix_ws::{CloseCode, Message};
 //! use telemetry_core::server::websocket::{MessageKind, WebSocketTelemetry};
 //!
-//! fn accept(telemetry: &WebSocketTelemetry, request: &HttpRequest, mut upgrade: HttpResponse) -> HttpResponse {
-//!     let socket = telemetry.observe(request, &mut upgrade);
+//! #[get("/echo")]
+//! async fn echo(
+//!     request: HttpRequest,
+//!     payload: web::Payload,
+//!     sockets: web::Data<WebSocketTelemetry>,
+//! ) -> actix_web::Result<HttpResponse> {
+//!     let (mut upgrade, mut session, mut messages) = actix_ws::handle(&request, payload)?;
+//!     // While the request's span is the current one, and before the answer is given.
+//!     let socket = sockets.observe(&request, &mut upgrade);
 //!     telemetry_core::context::spawn_local(async move {
-//!         // For each message that comes in:
-//!         socket.received(MessageKind::Text, 5, async { /* the work */ }).await;
-//!         // For each that goes out:
-//!         socket.sent(MessageKind::Text, 12);
-//!         socket.closed(1000);
+//!         let code = loop {
+//!             match messages.recv().await {
+//!                 Some(Ok(Message::Text(text))) => {
+//!                     let bytes = text.len();
+//!                     // Spans, log records and calls of this work are one trace, whose root links to the connection.
+//!                     let work = async {
+//!                         tracing::info!("a message came in");
+//!                         session.text(text.to_string()).await
+//!                     };
+//!                     match socket.received(MessageKind::Text, bytes, work).await {
+//!                         Ok(()) => socket.sent(MessageKind::Text, bytes),
+//!                         Err(actix_ws::Closed) => return, // `error.type` will be `client_disconnected`
+//!                     }
+//!                 }
+//!                 Some(Ok(Message::Ping(bytes))) => {
+//!                     if session.pong(&bytes).await.is_err() {
+//!                         return;
+//!                     }
+//!                 }
+//!                 Some(Ok(Message::Close(reason))) => {
+//!                     // 1005 stands for a close without a code.
+//!                     socket.closed(reason.as_ref().map_or(1005, |reason| reason.code.into()));
+//!                     break CloseCode::Normal; // the first code counts
+//!                 }
+//!                 Some(Ok(Message::Binary(_) | Message::Continuation(_))) => break CloseCode::Unsupported,
+//!                 Some(Ok(Message::Pong(_) | Message::Nop)) => {}
+//!                 Some(Err(error)) => {
+//!                     socket.failed("websocket_protocol", &error);
+//!                     break CloseCode::Protocol;
+//!                 }
+//!                 None => return, // the client went away without a word
+//!             }
+//!         };
+//!         socket.closed(code.into());
+//!         let _ = session.close(Some(code.into())).await;
 //!     });
-//!     upgrade
+//!     Ok(upgrade)
+//! }
+//!
+//! #[actix_web::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let telemetry = telemetry_core::init(telemetry_core::Config::from_env("echo", "1.0.0")?)?;
+//!     let sockets = telemetry.websockets();
+//!     let middleware = telemetry.server();
+//!     HttpServer::new(move || {
+//!         App::new().app_data(web::Data::new(sockets.clone())).service(echo).wrap(middleware.clone())
+//!     })
+//!     .bind(("127.0.0.1", 8080))?
+//!     .run()
+//!     .await?;
+//!     println!("{}", telemetry.shutdown(Duration::from_secs(3)));
+//!     Ok(())
 //! }
 //! ```
 //!

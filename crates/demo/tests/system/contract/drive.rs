@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use demo::parts::Part;
 use demo::shop::{Inside, Shop};
 use futures_util::future::join_all;
@@ -54,8 +55,9 @@ pub(super) async fn emitted(backend: Backend) -> &'static Emitted {
         Backend::Postgres => &POSTGRES,
     };
     cell.get_or_init(|| async {
-        let test = TestSystem::start_with(backend, GATEWAY_TIMEOUT, &PLACE).await;
+        let mut test = TestSystem::start_with(backend, GATEWAY_TIMEOUT, &PLACE).await;
         drive(&test).await;
+        recover_a_charge(&mut test).await;
         collect(test, Losses::Forbidden).await
     })
     .await
@@ -284,6 +286,29 @@ async fn drive(test: &TestSystem) {
     inside.deactivate_user(&user).await.unwrap();
 
     burst(shop).await;
+}
+
+/// A charge of which nobody wrote down that it was made: what a process leaves that is killed in between, ten minutes
+/// later. Its successor finds it as soon as it starts.
+async fn recover_a_charge(test: &mut TestSystem) {
+    let placed = test.shop.order(test.shop.in_stock(), "card_ok").await.unwrap();
+    let order_id = placed.body["order_id"].as_str().unwrap();
+    test.system.stop_one(Part::Payment).await.unwrap();
+    let long_ago = (Utc::now() - TimeDelta::minutes(10)).format("%Y-%m-%d %H:%M:%S");
+    let changed = test.execute(
+        Part::Payment,
+        &format!(
+            "UPDATE payments SET status = 'pending', transaction_id = NULL, updated_at = '{long_ago}' \
+             WHERE order_id = '{order_id}'"
+        ),
+    );
+    assert_eq!(changed, 1);
+    test.system.start_one(Part::Payment).await.unwrap();
+    eventually("the charge is voided", async || {
+        let traces = test.traces.changed(None).await.unwrap().traces;
+        traces.iter().any(|trace| trace.root_name == "recover_payment" && trace.complete)
+    })
+    .await;
 }
 
 /// Stops the services, which flushes what they still have, and asks the viewer for everything.
