@@ -29,7 +29,13 @@
 //! }
 //! ```
 //!
-//! That is with `reqwest` 0.13, `reqwest-middleware` 0.5 and `reqwest-retry` 0.9 in the manifest.
+//! In the manifest, without a second provider of TLS:
+//!
+//! ```toml
+//! reqwest = { version = "0.13", default-features = false, features = ["rustls-no-provider"] }
+//! reqwest-middleware = "0.5"
+//! reqwest-retry = "0.9"
+//! ```
 //!
 //! The span lasts until the response's headers are there. Body sizes are those that are known by then: bodies
 //! that are streamed without a `Content-Length` are not measured.
