@@ -82,7 +82,7 @@ fn without_passwords(text: &str) -> String {
             Some(quoted) => quoted.find('\'').map_or(value.len(), |end| end + 2),
             None => value.find(|c: char| c == '&' || c.is_whitespace()).unwrap_or(value.len()),
         };
-        out.push_str("=");
+        out.push('=');
         out.push_str(REDACTED);
         rest = &value[end..];
     }
