@@ -38,7 +38,8 @@
 //! ```
 //!
 //! The span lasts until the response's headers are there. Body sizes are those that are known by then: bodies
-//! that are streamed without a `Content-Length` are not measured.
+//! that are streamed without a `Content-Length` are not measured. Metrics of connections (`http.client.open_connections`,
+//! `http.client.connection.duration`) are not there: reqwest does not tell when one of its pool opens and closes.
 //!
 //! The application may add attributes:
 //!

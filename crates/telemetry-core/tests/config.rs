@@ -1,4 +1,4 @@
-//! Configuration of any kind: nothing panics, every wrong value is told with its variable, and no secret is shown.
+//! Configuration of any kind, variables and files: nothing panics, every wrong value is told with its variable, and no secret is shown.
 //!
 //! The variables are those that are asked for, whichever they are. 64 cases each time; more by `PROPTEST_CASES`:
 //!
@@ -144,8 +144,81 @@ fn value() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Ships with the repository.
+const EXAMPLE: &str = include_str!("../../../telemetry/otel-config.yaml");
+
+/// The example with some lines taken out, repeated, indented otherwise or replaced: near to what is right.
+fn file() -> impl Strategy<Value = String> {
+    let strange = [
+        "a: &a [*a, *a]",
+        "b: &b {<<: *a}",
+        "- *b",
+        "? [x, y]",
+        ": : :",
+        "key: !!int \"x\"",
+        "x: ${CANARY}",
+        "x: ${CANARY:-${CANARY}}",
+        "x: ${",
+        "\t\t- {",
+        "---",
+        "...",
+        "%YAML 9.9",
+        "x: |2-",
+        "tracer_provider: [[[[[[[[[[[[[[[[",
+        "file_format: \"9.9\"",
+    ];
+    let line = prop_oneof![
+        3 => select(strange.to_vec()).prop_map(str::to_owned),
+        2 => select(EXAMPLE.lines().collect::<Vec<_>>()).prop_map(str::to_owned),
+        1 => "[ -~]{0,40}",
+        1 => any::<String>(),
+    ];
+    let change = (any::<prop::sample::Index>(), 0..5_u8, line, 0..6_usize);
+    vec(change, 0..8).prop_map(|changes| {
+        let mut lines: Vec<String> = EXAMPLE.lines().map(str::to_owned).collect();
+        for (at, how, line, indentation) in changes {
+            let at = at.index(lines.len());
+            match how {
+                0 if lines.len() > 1 => drop(lines.remove(at)),
+                1 => lines.insert(at, lines[at].clone()),
+                2 => lines[at] = " ".repeat(indentation) + lines[at].trim_start(),
+                3 => lines[at] = " ".repeat(indentation) + &line,
+                _ => lines.insert(at, " ".repeat(indentation) + &line),
+            }
+        }
+        lines.join("\n")
+    })
+}
+
+/// Lists of lists of lists, each of several times the one before.
+fn bomb() -> impl Strategy<Value = String> {
+    (1..40_usize, 1..12_usize).prop_map(|(levels, width)| {
+        let mut text = "file_format: \"1.0\"\na0: &a0 x\n".to_owned();
+        for level in 1..=levels {
+            let aliases = vec![format!("*a{}", level - 1); width].join(", ");
+            text += &format!("a{level}: &a{level} [{aliases}]\n");
+        }
+        text
+    })
+}
+
 proptest! {
     #![proptest_config(cases())]
+
+    #[test]
+    fn whatever_a_file_holds_is_read_without_panic_and_told_in_bounds(text in prop_oneof![9 => file(), 1 => bomb()]) {
+        let variables = [("OTEL_CONFIG_FILE", "otel.yaml"), ("CANARY", "{a: [1, 2]}")];
+        let mut env = Env::of(variables).with_file("otel.yaml", &text);
+        let config = Config::read("order-service", "1.2.3", &mut env);
+        let read = Read { asked: BTreeSet::new(), config, result: env.finish() };
+        if let Err(error) = &read.result {
+            prop_assert!(!error.mistakes().is_empty());
+            for mistake in error.mistakes() {
+                prop_assert!(!mistake.expected.is_empty());
+            }
+        }
+        prop_assert!(read.shown().len() <= 200_000 + 600 * text.len(), "{} bytes", read.shown().len());
+    }
 
     #[test]
     fn whatever_is_set_is_read_without_panic_and_told_in_bounds(variables in btree_map(name(), value(), 0..24)) {

@@ -140,6 +140,9 @@ impl<'a> Check<'a> {
         if group.unit.as_deref() != Some(&metric.unit) {
             self.violation(&place, format!("has the unit {:?}, not {:?}", metric.unit, group.unit));
         }
+        if group.brief.as_deref().map(str::trim) != Some(&metric.description) {
+            self.violation(&place, format!("is described as {:?}, not {:?}", metric.description, group.brief));
+        }
         if let Some(kind) = group.value_type().filter(|kind| !has_values_of(kind, &metric.data)) {
             self.violation(&place, format!("has values that are no {kind}: {:?}", metric.data));
         }

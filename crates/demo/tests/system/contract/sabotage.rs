@@ -56,6 +56,7 @@ const OURS: &[Sabotage] = &[
         "an error status and no error.type",
     ),
     Sabotage::Metric(ORDERS, |metric| metric.unit = "1".to_owned(), "has the unit"),
+    Sabotage::Metric(ORDERS, |metric| metric.description.clear(), "is described as"),
     Sabotage::Metric(ORDERS, |metric| metric.name = "order.coffees".to_owned(), "not in the registry"),
     Sabotage::Metric(ORDERS, |metric| metric.name = "http.server.requests".to_owned(), "an older name"),
     Sabotage::Metric(ORDERS, |metric| lose(&mut metric.attributes, "order.status"), "lacks order.status"),
