@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// The codes of IANA's registry of HTTP status codes (November 2026), and those that common proxies answer with: 444,
+/// The codes of IANA's registry of HTTP status codes, and those that common proxies answer with: 444,
 /// 494 to 497 and 499 (nginx), 520 to 527 and 530 (Cloudflare).
 const KNOWN: &[u16] = &[
     100, 101, 102, 103, 104, //

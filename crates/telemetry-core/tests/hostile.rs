@@ -1,6 +1,5 @@
 //! Callers that want to harm: what they send must cost nobody memory or money.
 
-#[expect(dead_code, reason = "other tests use more of it")]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
