@@ -105,6 +105,16 @@ pub struct TestTelemetry {
 
 impl TestTelemetry {
     /// Everything sampled, `/health` and `/metrics` excluded, W3C propagation, all callers' baggage trusted.
+    ///
+    /// As after [`init`](crate::init), a `reqwest::Client` of one's own can be built then:
+    ///
+    /// ```
+    /// let telemetry = telemetry_core::testing::TestTelemetry::new();
+    /// let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::builder().build()?)
+    ///     .with(telemetry.client_middleware())
+    ///     .build();
+    /// # Ok::<(), reqwest::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self::with_sampler(Sampler::AlwaysOn)
     }
@@ -133,6 +143,8 @@ impl TestTelemetry {
 
     fn build(settings: Settings) -> Self {
         let Settings { sampler, propagation, database, http } = settings;
+        // As `init` does: the code under test builds its clients.
+        export::install_crypto_provider();
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
             .with_sampler(UnlessUntraced(Deferring(sampler)))

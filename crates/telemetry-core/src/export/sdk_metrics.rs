@@ -95,6 +95,7 @@ impl Component {
         let durations = meter
             .f64_histogram(metric::OTEL_SDK_EXPORTER_OPERATION_DURATION)
             .with_unit("s")
+            .with_description(described(metric::OTEL_SDK_EXPORTER_OPERATION_DURATION))
             .with_boundaries(DURATION_BUCKETS.to_vec())
             .build();
         // A second time there is one already, of the same name.
@@ -118,6 +119,7 @@ impl Component {
         meter
             .i64_observable_up_down_counter(inflight)
             .with_unit(unit)
+            .with_description(described(inflight))
             .with_callback(move |observer| {
                 observer.observe(number(counted.progress().in_flight), &component.attributes)
             })
@@ -126,6 +128,7 @@ impl Component {
         meter
             .u64_observable_counter(exported)
             .with_unit(unit)
+            .with_description(described(exported))
             .with_callback(move |observer| {
                 let progress = counted.progress();
                 observer.observe(progress.exported, &component.attributes);
@@ -167,6 +170,7 @@ impl Component {
             meter
                 .u64_observable_counter(metric::OTEL_SDK_LOG_CREATED)
                 .with_unit(unit)
+                .with_description(described(metric::OTEL_SDK_LOG_CREATED))
                 .with_callback(move |observer| observer.observe(counted.ended(), &[]))
                 .build();
         }
@@ -186,12 +190,14 @@ fn queue(
     meter
         .i64_observable_up_down_counter(size)
         .with_unit(unit)
+        .with_description(described(size))
         .with_callback(move |observer| observer.observe(number(counted.progress().waiting), &own))
         .build();
     let (own, counted) = (attributes.clone(), counter.clone());
     meter
         .i64_observable_up_down_counter(capacity)
         .with_unit(unit)
+        .with_description(described(capacity))
         .with_callback(move |observer| {
             observer.observe(number(counted.queue_size().unwrap_or_default() as u64), &own);
         })
@@ -200,6 +206,7 @@ fn queue(
     meter
         .u64_observable_counter(processed)
         .with_unit(unit)
+        .with_description(described(processed))
         .with_callback(move |observer| {
             let progress = counted.progress();
             observer.observe(progress.taken, &attributes);
@@ -212,6 +219,63 @@ fn queue(
             }
         })
         .build();
+}
+
+/// What the conventions say of each.
+fn described(name: &str) -> &'static str {
+    match name {
+        metric::OTEL_SDK_EXPORTER_LOG_EXPORTED => {
+            "The number of log records for which the export has finished, either successful or failed."
+        }
+        metric::OTEL_SDK_EXPORTER_LOG_INFLIGHT => {
+            "The number of log records which were passed to the exporter, but that have not been \
+             exported yet (neither successful, nor failed)."
+        }
+        metric::OTEL_SDK_EXPORTER_METRIC_DATA_POINT_EXPORTED => {
+            "The number of metric data points for which the export has finished, either successful or \
+             failed."
+        }
+        metric::OTEL_SDK_EXPORTER_METRIC_DATA_POINT_INFLIGHT => {
+            "The number of metric data points which were passed to the exporter, but that have not been \
+             exported yet (neither successful, nor failed)."
+        }
+        metric::OTEL_SDK_EXPORTER_OPERATION_DURATION => {
+            "The duration of exporting a batch of telemetry records."
+        }
+        metric::OTEL_SDK_EXPORTER_SPAN_EXPORTED => {
+            "The number of spans for which the export has finished, either successful or failed."
+        }
+        metric::OTEL_SDK_EXPORTER_SPAN_INFLIGHT => {
+            "The number of spans which were passed to the exporter, but that have not been exported yet \
+             (neither successful, nor failed)."
+        }
+        metric::OTEL_SDK_LOG_CREATED => "The number of logs submitted to enabled SDK Loggers.",
+        metric::OTEL_SDK_PROCESSOR_LOG_PROCESSED => {
+            "The number of log records for which the processing has finished, either successful or failed."
+        }
+        metric::OTEL_SDK_PROCESSOR_LOG_QUEUE_CAPACITY => {
+            "The maximum number of log records the queue of a given instance of an SDK Log Record \
+             processor can hold."
+        }
+        metric::OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE => {
+            "The number of log records in the queue of a given instance of an SDK log processor."
+        }
+        metric::OTEL_SDK_PROCESSOR_SPAN_PROCESSED => {
+            "The number of spans for which the processing has finished, either successful or failed."
+        }
+        metric::OTEL_SDK_PROCESSOR_SPAN_QUEUE_CAPACITY => {
+            "The maximum number of spans the queue of a given instance of an SDK span processor can hold."
+        }
+        metric::OTEL_SDK_PROCESSOR_SPAN_QUEUE_SIZE => {
+            "The number of spans in the queue of a given instance of an SDK span processor."
+        }
+        metric::OTEL_SDK_SPAN_LIVE => {
+            "The number of created spans with `recording=true` for which the end operation has not been \
+             called yet."
+        }
+        metric::OTEL_SDK_SPAN_STARTED => "The number of created spans.",
+        _ => "",
+    }
 }
 
 /// What names a component.
@@ -254,6 +318,7 @@ impl Started {
         meter
             .u64_observable_counter(metric::OTEL_SDK_SPAN_STARTED)
             .with_unit("{span}")
+            .with_description(described(metric::OTEL_SDK_SPAN_STARTED))
             .with_callback(move |observer| {
                 for (decision, origins) in DECISIONS.iter().zip(started.0.iter()) {
                     for (origin, count) in ORIGINS.iter().zip(origins) {
@@ -274,6 +339,7 @@ impl Started {
         meter
             .i64_observable_up_down_counter(metric::OTEL_SDK_SPAN_LIVE)
             .with_unit("{span}")
+            .with_description(described(metric::OTEL_SDK_SPAN_LIVE))
             .with_callback(move |observer| {
                 // The end is read first, so that no span ends that has not begun.
                 let ended = ended.ended();

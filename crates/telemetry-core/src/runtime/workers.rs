@@ -61,7 +61,12 @@ impl Runtimes {
             });
             gauge.build();
         };
-        level("tokio.workers", "{worker}", "Threads that run tasks.", RuntimeMetrics::num_workers);
+        level(
+            "tokio.workers",
+            "{worker}",
+            "Threads that run tasks, of all runtimes.",
+            RuntimeMetrics::num_workers,
+        );
         level("tokio.alive_tasks", "{task}", "Tasks that have not ended.", RuntimeMetrics::num_alive_tasks);
         level(
             "tokio.global_queue_depth",

@@ -141,7 +141,10 @@ impl<'a> Check<'a> {
             self.violation(&place, format!("has the unit {:?}, not {:?}", metric.unit, group.unit));
         }
         if group.brief.as_deref().map(str::trim) != Some(&metric.description) {
-            self.violation(&place, format!("is described as {:?}, not {:?}", metric.description, group.brief));
+            self.violation(
+                &place,
+                format!("is described as {:?}, not {:?}", metric.description, group.brief),
+            );
         }
         if let Some(kind) = group.value_type().filter(|kind| !has_values_of(kind, &metric.data)) {
             self.violation(&place, format!("has values that are no {kind}: {:?}", metric.data));
