@@ -19,6 +19,39 @@
 //!         .child(span("inner", SpanKind::Internal).attribute("order.quantity", 2_i64))]
 //! );
 //! ```
+//!
+//! The application under test is given it in place of what [`init`](crate::init) answers, and is asked through a socket or
+//! by actix-web's own means:
+//!
+//! ```
+//! use actix_web::{App, test, web};
+//! use telemetry_core::opentelemetry::trace::SpanKind;
+//! use telemetry_core::testing::{TestTelemetry, span};
+//!
+//! # actix_web::rt::System::new().block_on(async {
+//! let telemetry = TestTelemetry::new();
+//! let _tracing = telemetry.collect_tracing(); // `#[tracing::instrument]` and log records of this thread
+//! let hello = async |name: web::Path<String>| {
+//!     tracing::info!("somebody is greeted");
+//!     format!("Hello, {name}!")
+//! };
+//! let app = App::new().route("/hello/{name}", web::get().to(hello)).wrap(telemetry.server());
+//! let app = test::init_service(app).await;
+//! let request = test::TestRequest::get().uri("/hello/ada").to_request();
+//! assert_eq!(test::call_and_read_body(&app, request).await, "Hello, ada!");
+//!
+//! let request = span("GET /hello/{name}", SpanKind::Server)
+//!     .attribute("http.request.method", "GET")
+//!     .attribute("http.route", "/hello/{name}")
+//!     .attribute("http.response.status_code", 200)
+//!     .attribute("url.scheme", "http")
+//!     .attribute("url.path", "/hello/ada")
+//!     .any(["network.protocol.version"]);
+//! telemetry.assert_trees([request]).await;
+//! assert_eq!(telemetry.log("somebody is greeted").span.as_deref(), Some("GET /hello/{name}"));
+//! assert_eq!(telemetry.metric("http.server.request.duration").with("http.route", "/hello/{name}").count(), 1);
+//! # });
+//! ```
 
 mod canary;
 mod diff;
