@@ -230,9 +230,8 @@ fn sqlite_receives_no_comment_by_default() {
     assert_eq!(view_text("one", &mut connection), "CREATE VIEW one AS SELECT 1");
 }
 
-/// What comments cost: `cargo test --release -p telemetry-core --test db -- --ignored --nocapture cost_of`.
-///
-/// A look-up by primary key, release build, two cores, November 2026: see `db`'s documentation.
+/// What comments cost: `cargo test -p telemetry-core --test db -- --ignored --nocapture cost_of`. The documentation of
+/// `db` has what it told.
 #[test]
 #[ignore = "a measurement"]
 fn cost_of_comments() {
