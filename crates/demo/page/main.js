@@ -6,6 +6,7 @@ import { placeOrder } from "./orders.js";
 import { drawProducts } from "./products.js";
 import { showScenarios } from "./scenarios.js";
 import { begin, end } from "./spans.js";
+import { switchThemes } from "./theme.js";
 
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const said = element("said");
@@ -83,29 +84,9 @@ element("account").addEventListener("submit", (event) => {
   });
 });
 
-// ---- light and dark ----
-
-const THEMES = ["auto", "light", "dark"];
-const themeButton = element("theme");
-
-/** @param {string} theme */
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  themeButton.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme] ?? "Auto";
-  themeButton.setAttribute("aria-label", `Colours: ${theme}`);
-}
-
-themeButton.addEventListener("click", () => {
-  const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % THEMES.length];
-  try { localStorage.setItem("theme", next); } catch { /* a browser that keeps nothing */ }
-  setTheme(next);
-});
-let theme = "auto";
-try { theme = localStorage.getItem("theme") ?? "auto"; } catch { /* as above */ }
-setTheme(THEMES.includes(theme) ? theme : "auto");
-
 // ---- begin ----
 
+switchThemes(element("theme"));
 facts = await (await fetch("/shop.json", { cache: "no-store" })).json();
 element("viewer").setAttribute("href", `${facts.viewer}/`);
 drawAccount();

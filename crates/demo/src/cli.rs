@@ -63,6 +63,9 @@ pub struct Options {
     /// Break something from the start, as the page's switches do; may be repeated
     #[arg(long, value_name = "NAME", conflicts_with = "once")]
     pub scenario: Vec<Scenario>,
+    /// Listen on any free ports [default: the well-known ones, where they are free]
+    #[arg(long)]
+    pub free_ports: bool,
     /// Use these PostgreSQL databases instead of SQLite; {service} stands for user, order, inventory
     /// and payment, as in postgres://app:secret@localhost/{service}
     #[arg(long, value_name = "URL")]

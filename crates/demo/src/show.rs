@@ -54,12 +54,12 @@ fn say(text: impl std::fmt::Display) {
 async fn demonstrate(options: Options) -> anyhow::Result<bool> {
     let folder = Folder::open(options.data.clone())?;
     // Before the services start, which are told whose pages may call them.
-    let storefront = Storefront::bind(true)?;
+    let storefront = Storefront::bind(!options.free_ports)?;
     let plan = Plan {
         program: std::env::current_exe().context("finding this program")?,
         data: folder.path()?,
         database_url: options.database_url.clone(),
-        default_ports: true,
+        default_ports: !options.free_ports,
         variables: vec![("CORS_ALLOWED_ORIGINS".to_owned(), storefront.origins())],
     };
     say("Starting the order system: six processes, each with its own port.\n");

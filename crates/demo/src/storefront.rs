@@ -45,7 +45,7 @@ const FILES: &[File] = &[
 ];
 
 /// Of the viewer's page.
-const SHARED: [&str; 3] = ["/dom.js", "/style.css", "/icon.svg"];
+const SHARED: [&str; 4] = ["/dom.js", "/theme.js", "/style.css", "/icon.svg"];
 
 /// A storefront that is bound to its port.
 pub struct Storefront {

@@ -9,6 +9,7 @@ import { showLogs } from "./logs.js";
 import { showMetrics } from "./metrics.js";
 import { showGraph } from "./graph.js";
 import { showHeld } from "./held.js";
+import { switchThemes } from "./theme.js";
 
 /**
  * What is shown. A view lives until the address names another one.
@@ -108,25 +109,6 @@ liveButton.addEventListener("click", () => {
   if (live) view?.update?.();
 });
 
-// ---- light and dark ----
-
-const THEMES = ["auto", "light", "dark"];
-
-/** @param {string} theme */
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  themeButton.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme] ?? "Auto";
-  themeButton.setAttribute("aria-label", `Colours: ${theme}`);
-  window.dispatchEvent(new Event("themechange"));
-}
-
-themeButton.addEventListener("click", () => {
-  const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % THEMES.length];
-  try { localStorage.setItem("theme", next); } catch { /* a browser that keeps nothing */ }
-  setTheme(next);
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => window.dispatchEvent(new Event("themechange")));
-
 // ---- keys ----
 
 document.getElementById("help")?.addEventListener("click", () => keys.showModal());
@@ -151,9 +133,7 @@ document.addEventListener("keydown", (event) => {
 
 // ---- begin ----
 
-let theme = "auto";
-try { theme = localStorage.getItem("theme") ?? "auto"; } catch { /* as above */ }
-setTheme(THEMES.includes(theme) ? theme : "auto");
+switchThemes(themeButton);
 window.addEventListener("hashchange", route);
 learnServices().then(() => {
   route();

@@ -31,6 +31,7 @@ const FILES: &[File] = &[
     file!("plot.js", JAVASCRIPT),
     file!("graph.js", JAVASCRIPT),
     file!("held.js", JAVASCRIPT),
+    file!("theme.js", JAVASCRIPT),
     file!("vendor/uplot/uPlot.esm.js", JAVASCRIPT),
     file!("vendor/uplot/uPlot.min.css", CSS),
 ];

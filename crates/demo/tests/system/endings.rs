@@ -100,7 +100,10 @@ fn assert_small(test: &TestSystem) {
 
 #[test]
 fn the_demo_draws_three_whole_traces_and_succeeds() {
-    let output = Command::new(env!("CARGO_BIN_EXE_demo")).arg("--once").output().expect("the demo runs");
+    let output = Command::new(env!("CARGO_BIN_EXE_demo"))
+        .args(["--free-ports", "--once"])
+        .output()
+        .expect("the demo runs");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     for drawn in [
@@ -117,8 +120,11 @@ fn the_demo_draws_three_whole_traces_and_succeeds() {
 
 #[test]
 fn ctrl_c_stops_every_process_of_the_demo() {
-    let mut demo =
-        Command::new(env!("CARGO_BIN_EXE_demo")).stdout(Stdio::piped()).spawn().expect("the demo starts");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"))
+        .arg("--free-ports")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the demo starts");
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
     lines.find(|line| line.contains("Ctrl-C stops everything")).expect("the demo invites to try it");
     let children = children_of(demo.id());
@@ -132,8 +138,11 @@ fn ctrl_c_stops_every_process_of_the_demo() {
 
 #[test]
 fn a_demo_that_is_killed_leaves_no_process_behind() {
-    let mut demo =
-        Command::new(env!("CARGO_BIN_EXE_demo")).stdout(Stdio::piped()).spawn().expect("the demo starts");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"))
+        .arg("--free-ports")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the demo starts");
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
     lines.find(|line| line.contains("Ready after")).expect("the demo is ready");
     let children = children_of(demo.id());

@@ -36,9 +36,35 @@ impl Sent {
         assert_eq!(response.status(), StatusCode::OK);
     }
 
+    async fn send_metrics(&self, json: &serde_json::Value) {
+        let request = self.client.post(format!("{}/v1/metrics", self.viewer.url()));
+        assert_eq!(request.json(json).send().await.unwrap().status(), StatusCode::OK);
+    }
+
     async fn open(&self, browser: &Browser, path: &str) {
         browser.go(&format!("{}/{path}", self.viewer.url())).await;
     }
+}
+
+/// How long so many requests of a route had taken by then, one of them less than 100 ms.
+fn durations(seconds_ago: u64, count: u64) -> serde_json::Value {
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds_ago);
+    let then = then.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    json!({ "resourceMetrics": [{
+        "resource": { "attributes": [text("service.name", "inventory-service")] },
+        "scopeMetrics": [{ "metrics": [{
+            "name": "http.server.request.duration", "unit": "s",
+            "histogram": { "aggregationTemporality": 2, "dataPoints": [{
+                "timeUnixNano": then.to_string(), "startTimeUnixNano": "1", "count": count.to_string(), "sum": 0.3,
+                "bucketCounts": ["1", (count - 1).to_string()], "explicitBounds": [0.1],
+                "attributes": [
+                    text("http.request.method", "POST"),
+                    text("http.route", "/internal/reservations/{order_id}/release"),
+                ],
+            }] },
+        }] }],
+    }] })
 }
 
 const ROWS: &str = "document.querySelectorAll('.trace-row.row:not(.row-head)')";
@@ -211,12 +237,28 @@ async fn ten_thousand_traces_and_five_thousand_spans_are_a_screenful_of_elements
 async fn a_phone_shows_every_view_without_scrolling_sideways() {
     let sent = Sent::start(Limits::default());
     sent.send(declined_order(1)).await;
+    // Points over time, so that there is a rate.
+    for (seconds_ago, count) in [(60, 1), (30, 4), (10, 9), (0, 12)] {
+        sent.send_metrics(&durations(seconds_ago, count)).await;
+    }
     let browser = Browser::start(500, 800).await;
+    browser.resize(390, 844).await;
     for view in ["#/traces", "#/logs", "#/metrics", "#/map?seconds=86400", "#/held"] {
         sent.open(&browser, view).await;
         browser.until("document.querySelector('main').children.length > 0 && document.getElementById('held').textContent.includes('held')").await;
+        if view == "#/metrics" {
+            browser
+                .until("document.querySelector('.numbers caption') && document.querySelector('.plot canvas')")
+                .await;
+        }
+        // Neither the document nor the part of the page that scrolls is wider than the phone, and the document
+        // is no longer than it.
         let fits = browser
-            .run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+            .run(
+                "const [all, page] = [document.documentElement, document.querySelector('.page')]; \
+                 return all.scrollWidth <= all.clientWidth && all.scrollHeight <= all.clientHeight \
+                 && (!page || page.scrollWidth <= page.clientWidth)",
+            )
             .await;
         assert_eq!(fits, true, "{view}");
     }
