@@ -38,39 +38,48 @@ impl Proxies {
         peer: Option<SocketAddr>,
         headers: &'a HeaderMap,
     ) -> Option<Forwarded<'a>> {
-        if self.0.is_empty() || !self.trust(peer?.ip()) {
-            return None;
-        }
-        let mut hops = standard_hops(headers);
-        if hops.is_empty() {
-            hops = customary_hops(headers);
-        }
-        Some(self.client_of(&hops))
+        told_by(&self.0, peer, headers)
     }
+}
 
-    /// The last hop, from the server's end, that no trusted proxy is: what stands left of it is its own word.
-    fn client_of<'a>(&self, hops: &[Hop<'a>]) -> Forwarded<'a> {
-        let mut client = None;
-        for hop in hops.iter().rev().take(MAX_HOPS) {
-            let Some((address, _)) = hop.address else { break };
-            client = Some(hop);
-            if !self.trust(address) {
-                break;
-            }
-        }
-        let Some(told) = client.or(hops.last()) else { return Forwarded::default() };
-        let scheme = match told.scheme {
-            Some(scheme) if scheme.eq_ignore_ascii_case("https") => Some("https"),
-            Some(scheme) if scheme.eq_ignore_ascii_case("http") => Some("http"),
-            _ => None,
-        };
-        Forwarded { client: told.address, scheme, host: told.host }
+/// What the headers tell, where the peer is one of these proxies.
+pub(super) fn told_by<'a>(
+    proxies: &[IpNet],
+    peer: Option<SocketAddr>,
+    headers: &'a HeaderMap,
+) -> Option<Forwarded<'a>> {
+    if proxies.is_empty() || !trust(proxies, peer?.ip()) {
+        return None;
     }
+    let mut hops = standard_hops(headers);
+    if hops.is_empty() {
+        hops = customary_hops(headers);
+    }
+    Some(client_of(proxies, &hops))
+}
 
-    fn trust(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+/// The last hop, from the server's end, that no trusted proxy is: what stands left of it is its own word.
+fn client_of<'a>(proxies: &[IpNet], hops: &[Hop<'a>]) -> Forwarded<'a> {
+    let mut client = None;
+    for hop in hops.iter().rev().take(MAX_HOPS) {
+        let Some((address, _)) = hop.address else { break };
+        client = Some(hop);
+        if !trust(proxies, address) {
+            break;
+        }
     }
+    let Some(told) = client.or(hops.last()) else { return Forwarded::default() };
+    let scheme = match told.scheme {
+        Some(scheme) if scheme.eq_ignore_ascii_case("https") => Some("https"),
+        Some(scheme) if scheme.eq_ignore_ascii_case("http") => Some("http"),
+        _ => None,
+    };
+    Forwarded { client: told.address, scheme, host: told.host }
+}
+
+fn trust(proxies: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    proxies.iter().any(|network| network.contains(&address))
 }
 
 /// `Forwarded: for=192.0.2.43;proto=https;host=a.example, for="[2001:db8::1]:4711"`.
