@@ -10,4 +10,5 @@ mod orders;
 mod proxy;
 mod refusals;
 mod scenarios;
+mod strangers;
 mod terminal;

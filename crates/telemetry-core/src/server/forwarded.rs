@@ -33,56 +33,65 @@ struct Hop<'a> {
 
 impl Proxies {
     /// What the headers tell, where the peer is one of the proxies.
-    ///
-    /// A proxy that knows one of the two forms passes the other on as the client wrote it. So where both are there
-    /// and name different clients, nobody is believed.
     pub(super) fn forwarded<'a>(
         &self,
         peer: Option<SocketAddr>,
         headers: &'a HeaderMap,
     ) -> Option<Forwarded<'a>> {
-        if self.0.is_empty() || !self.trust(peer?.ip()) {
-            return None;
-        }
-        let is_there = |name| headers.contains_key(name);
-        let told = match (is_there("forwarded"), is_there("x-forwarded-for")) {
-            (true, false) => self.client_of(&standard_hops(headers)),
-            (false, _) => self.client_of(&customary_hops(headers)),
-            (true, true) => {
-                let told = self.client_of(&standard_hops(headers));
-                let address = |told: &Forwarded<'_>| told.client.map(|(address, _)| address.to_canonical());
-                if address(&told) != address(&self.client_of(&customary_hops(headers))) {
-                    return None;
-                }
-                told
-            }
-        };
-        Some(told)
+        told_by(&self.0, peer, headers)
     }
+}
 
-    /// The last hop, from the server's end, that no trusted proxy is: what stands left of it is its own word.
-    fn client_of<'a>(&self, nearest_first: &[Hop<'a>]) -> Forwarded<'a> {
-        let mut client = None;
-        for hop in nearest_first {
-            let Some((address, _)) = hop.address else { break };
-            client = Some(hop);
-            if !self.trust(address) {
-                break;
+/// What the headers tell, where the peer is one of these proxies.
+///
+/// A proxy that knows one of the two forms passes the other on as the client wrote it. So where both are there
+/// and name different clients, nobody is believed.
+pub(super) fn told_by<'a>(
+    proxies: &[IpNet],
+    peer: Option<SocketAddr>,
+    headers: &'a HeaderMap,
+) -> Option<Forwarded<'a>> {
+    if proxies.is_empty() || !trust(proxies, peer?.ip()) {
+        return None;
+    }
+    let is_there = |name| headers.contains_key(name);
+    let told = match (is_there("forwarded"), is_there("x-forwarded-for")) {
+        (true, false) => client_of(proxies, &standard_hops(headers)),
+        (false, _) => client_of(proxies, &customary_hops(headers)),
+        (true, true) => {
+            let told = client_of(proxies, &standard_hops(headers));
+            let address = |told: &Forwarded<'_>| told.client.map(|(address, _)| address.to_canonical());
+            if address(&told) != address(&client_of(proxies, &customary_hops(headers))) {
+                return None;
             }
+            told
         }
-        let Some(told) = client.or(nearest_first.first()) else { return Forwarded::default() };
-        let scheme = match told.scheme {
-            Some(scheme) if scheme.eq_ignore_ascii_case("https") => Some("https"),
-            Some(scheme) if scheme.eq_ignore_ascii_case("http") => Some("http"),
-            _ => None,
-        };
-        Forwarded { client: told.address, scheme, host: told.host }
-    }
+    };
+    Some(told)
+}
 
-    fn trust(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+/// The last hop, from the server's end, that no trusted proxy is: what stands left of it is its own word.
+fn client_of<'a>(proxies: &[IpNet], nearest_first: &[Hop<'a>]) -> Forwarded<'a> {
+    let mut client = None;
+    for hop in nearest_first {
+        let Some((address, _)) = hop.address else { break };
+        client = Some(hop);
+        if !trust(proxies, address) {
+            break;
+        }
     }
+    let Some(told) = client.or(nearest_first.first()) else { return Forwarded::default() };
+    let scheme = match told.scheme {
+        Some(scheme) if scheme.eq_ignore_ascii_case("https") => Some("https"),
+        Some(scheme) if scheme.eq_ignore_ascii_case("http") => Some("http"),
+        _ => None,
+    };
+    Forwarded { client: told.address, scheme, host: told.host }
+}
+
+fn trust(proxies: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    proxies.iter().any(|network| network.contains(&address))
 }
 
 /// `Forwarded: for=192.0.2.43;proto=https;host=a.example, for="[2001:db8::1]:4711"`.
