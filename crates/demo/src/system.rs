@@ -79,6 +79,11 @@ impl System {
         &self.secrets.service_token
     }
 
+    /// What the user service signs access tokens with.
+    pub fn access_token_secret(&self) -> &SecretString {
+        &self.secrets.jwt
+    }
+
     /// An HTTP client without telemetry: the traces begin in the services.
     pub fn client(&self) -> &reqwest::Client {
         &self.client

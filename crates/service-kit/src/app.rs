@@ -17,7 +17,9 @@
 //! # }
 //! ```
 
+mod admission;
 mod fallback;
+mod hardening;
 mod input;
 mod listener;
 mod openapi;
@@ -34,6 +36,7 @@ use actix_cors::Cors;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServerHandle, Service as _, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, header};
+use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
 use diesel_migrations::EmbeddedMigrations;
@@ -44,6 +47,7 @@ use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::SwaggerUi;
 
+use self::admission::Admission;
 use self::fallback::KnownPaths;
 use self::listener::LastCalls;
 use self::status::Identity;
@@ -51,8 +55,9 @@ use crate::config::{ServerConfig, Settings};
 use crate::db::Database;
 use crate::peer::PeerConfig;
 use crate::token::{self, ServiceTokens};
+use crate::{MetricsAccess, deadline};
 
-pub use self::input::{BODY_LIMIT_BYTES, json_config};
+pub use self::input::{BODY_LIMIT_BYTES, body_too_slow, json_config};
 pub use self::stopping::Stopping;
 
 /// A service: what [`crate::process`] runs. Each worker thread gets a clone, so it holds handles only.
@@ -113,7 +118,7 @@ impl App {
     /// # Errors
     /// Where one of these fails; the chain tells which, and why.
     pub async fn build<S: Service>(settings: Settings<S>, telemetry: &Telemetry) -> anyhow::Result<Self> {
-        let Settings { server: config, database, tokens, service } = settings;
+        let Settings { server: config, database, tokens, metrics, service } = settings;
         let applied = database.migrate(S::MIGRATIONS).await.context("migrating the database")?;
         if !applied.is_empty() {
             tracing::info!(db.migrations = applied.join(","), "migrated the database");
@@ -136,6 +141,8 @@ impl App {
             database,
             tokens,
             stopping: stopping.clone(),
+            metrics,
+            admission: Admission::new(config.admission, telemetry.meter()),
             cors_allowed_origins: config.cors_allowed_origins.clone().into(),
         };
         bind(&config, stopping, move || assemble(&service, &surroundings))
@@ -218,6 +225,8 @@ struct Surroundings {
     database: Database,
     tokens: ServiceTokens,
     stopping: Stopping,
+    metrics: MetricsAccess,
+    admission: Admission,
     cors_allowed_origins: Arc<[String]>,
 }
 
@@ -269,6 +278,7 @@ fn assemble<S: Service>(
         .app_data(web::Data::new(around.database.clone()))
         .app_data(web::Data::new(around.tokens.clone()))
         .app_data(web::Data::new(around.stopping.clone()))
+        .app_data(web::Data::new(around.metrics.clone()))
         .app_data(input::json_config(BODY_LIMIT_BYTES))
         .app_data(input::payload_config())
         .app_data(input::query_config())
@@ -277,18 +287,20 @@ fn assemble<S: Service>(
         .configure(|config| service.routes(config))
         .split_for_parts();
     openapi::complete(&mut document);
-    let stopping = around.stopping.clone();
+    let (stopping, admission) = (around.stopping.clone(), around.admission.clone());
     let known_paths = Rc::new(KnownPaths::of(&document));
     app.service(SwaggerUi::new("/docs/{_:.*}").url(openapi::PATH, document))
         .default_service(web::to(move |request: HttpRequest| {
             let problem = known_paths.refuse(&request);
             async move { Err::<HttpResponse, _>(problem) }
         }))
+        .wrap(from_fn(move |request, next| admission.clone().pass(request, next)))
         .wrap(cors(&around.cors_allowed_origins))
         .wrap_fn(move |request, next| {
             let (answer, stopping) = (next.call(request), stopping.clone());
             async move {
                 let mut answer = answer.await.map(fallback::with_document)?;
+                hardening::harden(&mut answer);
                 if stopping.is_requested() {
                     answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
                 }
@@ -306,8 +318,9 @@ fn cors(allowed_origins: &[String]) -> Cors {
         .allowed_header("traceparent")
         .allowed_header("tracestate")
         .allowed_header("baggage")
+        .allowed_header(deadline::HEADER)
         .allowed_header("idempotency-key")
-        .expose_headers(["traceresponse", crate::idempotency::REPLAYED])
+        .expose_headers(["traceresponse", "retry-after", crate::idempotency::REPLAYED])
         .block_on_origin_mismatch(false)
         .max_age(3600);
     allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))

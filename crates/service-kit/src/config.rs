@@ -2,6 +2,7 @@
 //!
 //! Reading notes mistakes in the [`Env`] and goes on, so that all of them are told at once.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -14,10 +15,14 @@ use telemetry_core::config::{Env, Source};
 
 use crate::Service;
 use crate::db::DatabaseConfig;
+use crate::metrics_access::MetricsAccess;
 use crate::token::ServiceTokens;
 
 /// Outside development a secret has at least the length of the hash it keys (RFC 7518, 3.2).
 const SECRET_MIN_BYTES: usize = 32;
+
+/// Random bytes in hexadecimal have 13 to 16 different digits in 32; `aaaa…` and `changeme…` have fewer than this.
+const SECRET_MIN_DIFFERENT: usize = 9;
 
 /// How the summary of the configuration shows a secret that stands in the source code.
 pub(crate) const DEVELOPMENT_DEFAULT: &str = "development default";
@@ -30,6 +35,8 @@ pub struct Settings<S: Service> {
     pub database: DatabaseConfig,
     /// How it proves to other services who it is.
     pub tokens: ServiceTokens,
+    /// Who may read its metrics.
+    pub metrics: MetricsAccess,
     /// What only this service has.
     pub service: S::Settings,
 }
@@ -41,6 +48,7 @@ impl<S: Service> Settings<S> {
             server: ServerConfig::read(env, S::PORT),
             database: DatabaseConfig::read(env, S::NAME),
             tokens: ServiceTokens::read(env, S::NAME),
+            metrics: MetricsAccess::read(env),
             service: S::settings(env),
         }
     }
@@ -61,6 +69,34 @@ pub struct ServerConfig {
     pub shutdown_timeout: Duration,
     /// `CORS_ALLOWED_ORIGINS`, comma-separated origins (`https://shop.example`). Default none.
     pub cors_allowed_origins: Vec<String>,
+    /// How much is at work at a time.
+    pub admission: AdmissionConfig,
+}
+
+/// How many requests are at work, how many wait, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdmissionConfig {
+    /// `MAX_CONCURRENT_REQUESTS`, 1 to 65536. Default 64: some ten for each connection to the database, since most of
+    /// them wait for a peer.
+    pub at_work: usize,
+    /// `MAX_QUEUED_REQUESTS`, 0 to 65536. Default 64: as many as those at work make room for while one still waits.
+    pub waiting: usize,
+    /// `QUEUE_TIMEOUT_MS`, 0 to 60000. Default 250: an answer that comes later than that is late whatever comes then.
+    pub patience: Duration,
+    /// `REQUEST_TIMEOUT_MS`, 100 to 3600000, since the last byte of the body. Default 30000: no caller of ours waits for
+    /// longer. A caller may ask for less.
+    pub request_timeout: Duration,
+}
+
+impl AdmissionConfig {
+    fn read(env: &mut Env) -> Self {
+        let at_work = number_within(env, "MAX_CONCURRENT_REQUESTS", 64, 1..=65_536, "a number of requests");
+        let waiting = number_within(env, "MAX_QUEUED_REQUESTS", 64, 0..=65_536, "a number of requests");
+        let patience = number_within(env, "QUEUE_TIMEOUT_MS", 250, 0..=60_000, "milliseconds");
+        let timeout = number_within(env, "REQUEST_TIMEOUT_MS", 30_000, 100..=3_600_000, "milliseconds");
+        let (patience, request_timeout) = (Duration::from_millis(patience), Duration::from_millis(timeout));
+        Self { at_work, waiting, patience, request_timeout }
+    }
 }
 
 impl ServerConfig {
@@ -78,7 +114,8 @@ impl ServerConfig {
             if origins.is_empty() { "none".into() } else { origins.join(",") },
         );
         let shutdown_timeout = Duration::from_secs(seconds);
-        Self { host, port, workers, shutdown_timeout, cors_allowed_origins: origins }
+        let admission = AdmissionConfig::read(env);
+        Self { host, port, workers, shutdown_timeout, cors_allowed_origins: origins, admission }
     }
 
     /// The address to bind.
@@ -118,46 +155,81 @@ pub fn secret(env: &mut Env, name: &str, development_default: &str) -> SecretStr
     secret
 }
 
+/// A secret that may be missing: from the variable `name` or from the file that `{name}_FILE` names. One that is
+/// given must be good, as for [`secret`].
+pub fn optional_secret(env: &mut Env, name: &str) -> Option<SecretString> {
+    let given = given_secret(env, name).unwrap_or_default();
+    if let Some(given) = &given
+        && !is_development(env)
+    {
+        check_secret(env, name, given, None);
+    }
+    let source = if given.is_some() { Source::Environment } else { Source::Default };
+    env.record(name, if given.is_some() { "(secret)" } else { "none" }, source);
+    given
+}
+
 fn read_secret(env: &mut Env, name: &str, development_default: &str) -> SecretString {
-    let is_loopback = |host: String| host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
-    let development = env.text("ENVIRONMENT").is_none_or(|environment| environment == "development")
-        && env.text("HOST").is_none_or(is_loopback);
-    let file_variable = format!("{name}_FILE");
-    let given = match (env.text(name), env.text(&file_variable)) {
-        (Some(_), Some(path)) => {
-            env.reject(&file_variable, &path, &format!("only one of {name} and {file_variable}"));
-            return development_default.into();
-        }
-        (None, Some(path)) => match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text.trim().to_owned()),
-            Err(error) => {
-                env.reject(&file_variable, &path, &format!("a file that can be read ({error})"));
-                return development_default.into();
-            }
-        },
-        (given, None) => given,
-    };
-    let Some(given) = given.map(SecretString::from) else {
+    let development = is_development(env);
+    let Ok(given) = given_secret(env, name) else { return development_default.into() };
+    let Some(given) = given else {
         if !development {
-            env.reject(
-                name,
-                "",
-                &format!("a secret of {SECRET_MIN_BYTES} bytes or more (or {file_variable})"),
-            );
+            env.reject(name, "", &format!("a secret of {SECRET_MIN_BYTES} bytes or more (or {name}_FILE)"));
         }
         return development_default.into();
     };
+    if !development {
+        check_secret(env, name, &given, Some(development_default));
+    }
+    given
+}
+
+/// Where `ENVIRONMENT` says so or nothing, and nobody from outside can reach the service.
+fn is_development(env: &Env) -> bool {
+    env.text("ENVIRONMENT").is_none_or(|environment| environment == "development") && is_local(env)
+}
+
+/// Whether `HOST` is a loopback address, as it is by default.
+pub(crate) fn is_local(env: &Env) -> bool {
+    let is_loopback = |host: String| host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
+    env.text("HOST").is_none_or(is_loopback)
+}
+
+/// The secret as it was given, if it was; `Err` where the mistake is noted.
+fn given_secret(env: &mut Env, name: &str) -> Result<Option<SecretString>, ()> {
+    let file_variable = format!("{name}_FILE");
+    match (env.text(name), env.text(&file_variable)) {
+        (Some(_), Some(path)) => {
+            env.reject(&file_variable, &path, &format!("only one of {name} and {file_variable}"));
+            Err(())
+        }
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim().to_owned().into())),
+            Err(error) => {
+                env.reject(&file_variable, &path, &format!("a file that can be read ({error})"));
+                Err(())
+            }
+        },
+        (given, None) => Ok(given.map(SecretString::from)),
+    }
+}
+
+/// Notes a secret that is weak: too short, one letter over and over, or known from the source code.
+fn check_secret(env: &mut Env, name: &str, given: &SecretString, development_default: Option<&str>) {
     let text = given.expose_secret();
-    if !development && (text.len() < SECRET_MIN_BYTES || text == development_default) {
+    let different: HashSet<u8> = text.bytes().collect();
+    if text.len() < SECRET_MIN_BYTES
+        || different.len() < SECRET_MIN_DIFFERENT
+        || development_default.is_some_and(|default| text == default)
+    {
         env.reject(
             name,
             "",
             &format!(
-                "a secret of its own of {SECRET_MIN_BYTES} bytes or more where ENVIRONMENT is not development"
+                "a random secret of its own of {SECRET_MIN_BYTES} bytes or more where ENVIRONMENT is not development"
             ),
         );
     }
-    given
 }
 
 const ORIGINS: &str =

@@ -20,6 +20,7 @@ use telemetry_core::config::Env;
 use telemetry_core::db::{Pool, PoolOptions};
 
 use crate::config::record;
+use crate::deadline;
 
 pub use self::connection::{AnyConnection as Connection, Manager, MultiBackend};
 pub use self::error::DatabaseError;
@@ -29,7 +30,7 @@ pub use self::url::{DatabaseUrl, InvalidDatabaseUrl};
 /// waiting; more would cost memory and, on PostgreSQL, server processes.
 const READ_CONNECTIONS: u32 = 4;
 
-/// A request does not wait longer than this for a connection: its caller would have given up.
+/// A request does not wait longer than this for a connection, nor than its [`deadline`].
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where a service keeps its rows.
@@ -174,7 +175,7 @@ where
     T: Send + 'static,
     E: From<DatabaseError> + Send + 'static,
 {
-    match pool.run(queries).await {
+    match pool.run_within(deadline::at_most(CONNECTION_TIMEOUT), queries).await {
         Ok(answer) => answer,
         Err(error) => Err(DatabaseError::from(error).into()),
     }

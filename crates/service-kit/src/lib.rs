@@ -9,23 +9,34 @@
 //! - [`problem`]: error answers, RFC 9457.
 //! - [`db`]: SQLite or PostgreSQL behind one connection type.
 //! - [`token`]: which service calls, and for which user.
+//! - [`user`]: which person calls, and what they may do.
 //! - [`peer`]: calling another service.
 //! - [`faults`]: faults on purpose, off unless a process is started for them.
 //! - [`idempotency`]: requests that are sent again get the same answer.
+//! - [`deadline`]: how long the caller still waits.
+//! - [`breaker`]: not asking someone who does not answer.
+//! - [`throttle`]: how often someone may try.
+//! - [`MetricsAccess`]: who may read `/metrics`.
 //! - `testing` (feature `testing`): a service on a port and a database of its own.
 //!
 //! It is not a framework: a service's own code talks to actix-web, diesel and `telemetry-core`.
 pub mod app;
+pub mod breaker;
 pub mod config;
 pub mod db;
+pub mod deadline;
 pub mod faults;
 pub mod idempotency;
+mod metrics_access;
 pub mod peer;
 pub mod problem;
 pub mod process;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod throttle;
 pub mod token;
+pub mod user;
 
 pub use app::{Parts, Service};
+pub use metrics_access::MetricsAccess;
 pub use problem::Problem;

@@ -1,4 +1,4 @@
-//! Calling another service: address, deadline, retries, service token, and what its refusals mean.
+//! Calling another service: address, deadline, retries and their budget, service token, and what its refusals mean.
 //!
 //! A client of a peer is a struct around a [`Peer`] with one method for each call:
 //!
@@ -10,6 +10,7 @@
 //! }
 //! ```
 
+mod budget;
 mod call;
 mod error;
 
@@ -26,6 +27,7 @@ use url::Url;
 use crate::config::{number_within, record};
 use crate::token::ServiceTokens;
 
+use self::budget::RetryBudget;
 pub use self::call::Call;
 pub use self::error::PeerError;
 
@@ -82,17 +84,23 @@ struct Inner {
     config: PeerConfig,
     client: ClientWithMiddleware,
     tokens: Option<ServiceTokens>,
+    budget: RetryBudget,
 }
 
 impl Peer {
     /// One of our services: each call carries a service token.
     pub fn new(config: PeerConfig, telemetry: &Telemetry, tokens: ServiceTokens) -> Self {
-        Self { inner: Arc::new(Inner { config, client: telemetry.client(), tokens: Some(tokens) }) }
+        Self::with(config, telemetry, Some(tokens))
     }
 
     /// A service of somebody else's: it gets no token of ours.
     pub fn outside(config: PeerConfig, telemetry: &Telemetry) -> Self {
-        Self { inner: Arc::new(Inner { config, client: telemetry.client(), tokens: None }) }
+        Self::with(config, telemetry, None)
+    }
+
+    fn with(config: PeerConfig, telemetry: &Telemetry, tokens: Option<ServiceTokens>) -> Self {
+        let budget = RetryBudget::new(config.name, telemetry);
+        Self { inner: Arc::new(Inner { config, client: telemetry.client(), tokens, budget }) }
     }
 
     /// A GET of this path, which may be repeated. `{name}` in `template` stands for a

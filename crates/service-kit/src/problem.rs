@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -33,12 +34,22 @@ pub mod code {
     pub const MISSING_SERVICE_TOKEN: &str = "missing_service_token";
     /// 401: a service token that proves nothing.
     pub const INVALID_SERVICE_TOKEN: &str = "invalid_service_token";
+    /// 401: an access token that proves nothing.
+    pub const INVALID_TOKEN: &str = "invalid_token";
+    /// 403: the user exists and may not act.
+    pub const USER_INACTIVE: &str = "user_inactive";
+    /// 403: only an admin may do this.
+    pub const NOT_AN_ADMIN: &str = "not_an_admin";
+    /// 403: the metrics are for the inside.
+    pub const METRICS_NOT_PUBLIC: &str = "metrics_not_public";
     /// 404: no such path.
     pub const UNKNOWN_PATH: &str = "unknown_path";
     /// 404: this process makes no metrics.
     pub const METRICS_DISABLED: &str = "metrics_disabled";
     /// 405: the path exists, not with this method; `Allow` names those it has.
     pub const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
+    /// 408: the body came too slowly.
+    pub const BODY_TOO_SLOW: &str = "body_too_slow";
     /// 413: more bytes than this path takes.
     pub const BODY_TOO_LARGE: &str = "body_too_large";
     /// 415: the body does not claim to be JSON.
@@ -51,12 +62,20 @@ pub mod code {
     pub const IDEMPOTENCY_KEY_IN_USE: &str = "idempotency_key_in_use";
     /// 422: this `Idempotency-Key` came with another request before.
     pub const IDEMPOTENCY_KEY_REUSED: &str = "idempotency_key_reused";
+    /// 429: too many tries; `Retry-After` tells when the next one is taken.
+    pub const TOO_MANY_ATTEMPTS: &str = "too_many_attempts";
     /// 500: a mistake of ours.
     pub const INTERNAL_ERROR: &str = "internal_error";
+    /// 503: the user service gave no answer.
+    pub const USER_UNAVAILABLE: &str = "user_unavailable";
     /// 503: the database gave no answer.
     pub const DATABASE_UNAVAILABLE: &str = "database_unavailable";
+    /// 503: more work than can be done in time; nothing of this request was done.
+    pub const OVERLOADED: &str = "overloaded";
     /// 503: the process is going down.
     pub const SHUTTING_DOWN: &str = "shutting_down";
+    /// 504: the time that this request was given is over.
+    pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
 }
 
 /// The media type of a problem document.
@@ -103,6 +122,13 @@ impl Problem {
     pub fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// 429, with the whole seconds after which another try is taken.
+    pub fn too_many_attempts(retry_after: Duration) -> Self {
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, code::TOO_MANY_ATTEMPTS, "Too many tries. Wait a while.")
+            .with_header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 
     /// Keeps the cause for the log and the span, whose `exception.type` is the cause's type.
@@ -218,6 +244,11 @@ impl InvalidFields {
     /// to the caller: it must not repeat what was sent.
     pub fn check<T, E: fmt::Display>(&mut self, field: &'static str, result: Result<T, E>) -> Option<T> {
         result.map_err(|rule| self.add(field, rule)).ok()
+    }
+
+    /// Whether no field breaks a rule.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty()
     }
 
     /// Notes a rule that `field` breaks.

@@ -64,10 +64,10 @@ impl TestApp {
         let own = [("PORT", "0"), ("WORKERS", "1"), ("DATABASE_URL", database.url())];
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let mut env = Env::of(own.into_iter().map(owned).chain(variables.into_iter().map(owned)));
-        let Settings { server, database: config, tokens, service } = Settings::<S>::read(&mut env);
+        let Settings { server, database: config, tokens, metrics, service } = Settings::<S>::read(&mut env);
         env.finish().expect("the variables are right");
         let service = (service, telemetry.clone());
-        let settings = Settings::<Observed<S>> { server, database: config, tokens, service };
+        let settings = Settings::<Observed<S>> { server, database: config, tokens, metrics, service };
         let app = App::build(settings, &telemetry).await.expect("the service starts");
         let (address, stopper) = (app.address(), app.stopper());
         telemetry_core::context::spawn_local(app.run());
@@ -165,8 +165,13 @@ impl Request<'_> {
 
     /// As the service [`CALLER`], with the development secret.
     pub fn from_service(self) -> Self {
+        self.from_service_for(None)
+    }
+
+    /// The same for this user.
+    pub fn from_service_for(self, user_id: Option<&str>) -> Self {
         let tokens = ServiceTokens::read(&mut Env::of::<&str, &str>([]), CALLER);
-        let token = tokens.issue(self.app.service, None);
+        let token = tokens.issue(self.app.service, user_id);
         self.with(|request| request.bearer_auth(token.expose_secret()))
     }
 

@@ -192,7 +192,7 @@ impl FromRequest for BearerToken {
 }
 
 /// The scheme's name is case-insensitive (RFC 9110, 11.1).
-fn bearer(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();

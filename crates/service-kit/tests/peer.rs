@@ -241,3 +241,18 @@ async fn a_peer_that_died_on_the_first_try_may_have_done_it_although_the_last_on
     assert_eq!(telemetry.spans().len(), 3, "it was tried again");
     assert!(matches!(error, PeerError::Interrupted { .. }) && error.may_have_happened(), "{error:?}");
 }
+
+#[actix_web::test]
+async fn a_peer_is_told_how_long_its_caller_waits_and_not_asked_when_that_is_over() {
+    let fake = FakePeer::following([Step::Answer(200, "", json!(null))]).await;
+    let (peer, _) = peer_at(&fake.url, LONG);
+    let soon = tokio::time::Instant::now() + Duration::from_secs(5);
+    service_kit::deadline::within(Some(soon), peer.get("/").send::<()>()).await.unwrap();
+    let told: u64 = header(&fake.requests()[0], "x-request-timeout-ms").unwrap().parse().unwrap();
+    assert!((1..=5_000).contains(&told), "{told}");
+
+    let now = tokio::time::Instant::now();
+    let error = service_kit::deadline::within(Some(now), peer.get("/").send::<()>()).await.unwrap_err();
+    assert!(matches!(error, PeerError::Timeout { .. }), "{error:?}");
+    assert_eq!(fake.requests().len(), 1, "nobody is asked for what nobody waits for");
+}

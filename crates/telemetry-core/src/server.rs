@@ -51,6 +51,7 @@ mod span;
 pub mod websocket;
 
 use std::future::{Future, Ready, ready};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -119,6 +120,16 @@ impl Telemetry {
     /// `App::new().wrap(telemetry.server())`.
     pub fn server(&self) -> ServerTelemetry {
         ServerTelemetry::new(self.clone())
+    }
+
+    /// Who made this request: what is told as `client.address`. The peer's address, or where the peer is one of the
+    /// [trusted proxies](crate::config::Http::trusted_proxies), the address that it tells. For what is to be decided by
+    /// it, such as throttling; it is personal data.
+    pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr();
+        let proxies = Proxies(self.http().trusted_proxies.clone());
+        let told = proxies.forwarded(peer, request.headers()).and_then(|told| told.client);
+        told.map(|(address, _)| address).or(peer.map(|peer| peer.ip()))
     }
 
     /// Observes WebSocket connections: what goes over them after their upgrade.

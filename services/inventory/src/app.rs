@@ -2,6 +2,8 @@
 
 use actix_web::web;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use service_kit::peer::{Peer, PeerConfig};
+use service_kit::user::Users;
 use service_kit::{Parts, Service};
 use telemetry_core::config::Env;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -17,6 +19,7 @@ use crate::warehouse::Warehouse;
 /// The inventory service.
 #[derive(Clone)]
 pub struct InventoryService {
+    users: Users,
     products: Products,
     catalogue: Catalogue,
     warehouse: Warehouse,
@@ -35,13 +38,19 @@ impl Service for InventoryService {
         Settings::read(env)
     }
 
+    fn peers(settings: &Settings) -> Vec<&PeerConfig> {
+        vec![&settings.user]
+    }
+
     fn build(settings: Settings, parts: Parts) -> anyhow::Result<Self> {
+        let users = Users::new(Peer::new(settings.user, &parts.telemetry, parts.tokens.clone()));
         let metrics = Metrics::new(parts.telemetry.meter());
         let products = Products::new(parts.database.clone());
         let reservations = Reservations::new(parts.database);
         let warehouse = Warehouse::new(reservations, metrics.clone(), parts.telemetry);
         warehouse.start_timeouts(settings.timeouts, parts.stopping);
         Ok(Self {
+            users,
             products: products.clone(),
             catalogue: Catalogue::new(products, metrics),
             warehouse,
@@ -50,6 +59,7 @@ impl Service for InventoryService {
     }
 
     fn routes(&self, config: &mut ServiceConfig) {
+        config.app_data(web::Data::new(self.users.clone()));
         config.app_data(web::Data::new(self.products.clone()));
         config.app_data(web::Data::new(self.catalogue.clone()));
         config.app_data(web::Data::new(self.warehouse.clone()));

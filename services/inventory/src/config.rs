@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use service_kit::config::number_within;
 use service_kit::faults::Faults;
+use service_kit::peer::PeerConfig;
+use service_kit::user;
 use telemetry_core::config::Env;
 
 use crate::faults::InventoryFaults;
 
 /// What only this service has.
 pub struct Settings {
+    /// Where people's access tokens are shown: `USER_URL`, `USER_TIMEOUT_MS`.
+    pub user: PeerConfig,
     /// `RESERVATION_*`.
     pub timeouts: Timeouts,
     /// Whether it can be told to do something wrong.
@@ -29,7 +33,7 @@ pub struct Timeouts {
 impl Settings {
     /// Reads the variables; mistakes stay in `env`.
     pub fn read(env: &mut Env) -> Self {
-        Self { timeouts: Timeouts::read(env), faults: Faults::read(env) }
+        Self { user: user::config(env), timeouts: Timeouts::read(env), faults: Faults::read(env) }
     }
 }
 

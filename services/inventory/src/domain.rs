@@ -5,5 +5,8 @@ mod product;
 mod reservation;
 
 pub(crate) use money::{Amount, Currency, Price};
-pub(crate) use product::{Category, NewProduct, Product, ProductId, ProductName, Sku, Stock};
+pub(crate) use product::{
+    Adjustment, Category, NewProduct, Product, ProductChange, ProductFilter, ProductId, ProductName, Sku,
+    Stock, StockChange, StockLevel,
+};
 pub(crate) use reservation::{NewReservation, OrderId, Quantity, Reservation, ReservationState, Settlement};

@@ -29,4 +29,5 @@ mod store;
 mod warehouse;
 
 pub use app::InventoryService;
+pub use config::Settings;
 pub use faults::InventoryFaults;

@@ -6,5 +6,5 @@ mod reservations;
 mod rows;
 mod schema;
 
-pub(crate) use products::{Chunk, InsertProductsError, Products};
+pub(crate) use products::{AdjustStockError, ChangeProductError, Chunk, InsertProductsError, Products};
 pub(crate) use reservations::{Open, Reservations, ReserveError, Reserved, SettleError, Settled};

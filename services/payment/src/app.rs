@@ -6,7 +6,8 @@ use actix_web::web;
 use chrono::TimeDelta;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use service_kit::idempotency::Idempotency;
-use service_kit::peer::PeerConfig;
+use service_kit::peer::{Peer, PeerConfig};
+use service_kit::user::Users;
 use service_kit::{Parts, Service};
 use telemetry_core::config::Env;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -20,6 +21,7 @@ use crate::store::Payments;
 /// The payment service.
 #[derive(Clone)]
 pub struct PaymentService {
+    users: Users,
     billing: Billing,
     keys: Idempotency,
 }
@@ -44,10 +46,11 @@ impl Service for PaymentService {
     }
 
     fn peers(settings: &PaymentSettings) -> Vec<&PeerConfig> {
-        vec![&settings.gateway]
+        vec![&settings.user, &settings.gateway]
     }
 
     fn build(settings: PaymentSettings, parts: Parts) -> anyhow::Result<Self> {
+        let users = Users::new(Peer::new(settings.user, &parts.telemetry, parts.tokens));
         let patience = settings.gateway.timeout + FAREWELL;
         let gateway = GatewayClient::new(settings.gateway, &parts.telemetry);
         let payments = Payments::new(parts.database.clone(), delta(patience));
@@ -63,10 +66,11 @@ impl Service for PaymentService {
             parts.stopping.clone(),
         );
         let billing = Billing::new(payments, gateway, parts.telemetry, parts.stopping, recovery);
-        Ok(Self { billing, keys })
+        Ok(Self { users, billing, keys })
     }
 
     fn routes(&self, config: &mut ServiceConfig) {
+        config.app_data(web::Data::new(self.users.clone()));
         config.app_data(web::Data::new(self.billing.clone()));
         config.app_data(web::Data::new(self.keys.clone()));
         routes::configure(config);

@@ -136,6 +136,34 @@ impl Billing {
         }
         Ok(record)
     }
+
+    /// A user's own payment of an order; another's is as unknown as one that never was.
+    pub(crate) async fn find_own(
+        &self,
+        order_id: Uuid,
+        user_id: &str,
+    ) -> Result<Option<Record>, DatabaseError> {
+        let record = self.payments.find(order_id).await?.filter(|record| match record {
+            Record::Payment(payment) => payment.user_id.as_deref() == Some(user_id),
+            Record::Cancellation(_) => false,
+        });
+        if let Some(Record::Payment(payment)) = &record {
+            describe(payment);
+        }
+        Ok(record)
+    }
+
+    /// A user's own payments, the latest first; only those of this status where one is named.
+    pub(crate) async fn list(
+        &self,
+        user_id: String,
+        status: Option<String>,
+        limit: i64,
+        offset: i64,
+    ) -> Result<Vec<Record>, DatabaseError> {
+        let payments = self.payments.list(user_id, status, limit, offset).await?;
+        Ok(payments.into_iter().map(Record::Payment).collect())
+    }
 }
 
 /// What the payment's state means to whoever asked for it.

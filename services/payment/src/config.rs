@@ -5,11 +5,12 @@ use std::time::Duration;
 use service_kit::config::number_within;
 use service_kit::idempotency::IdempotencySettings;
 use service_kit::peer::PeerConfig;
+use service_kit::user;
 use telemetry_core::config::Env;
 
 use crate::clients::gateway;
 
-/// Where the gateway is, and how charges that were left are found.
+/// Where the gateway and the user service are, and how charges that were left are found.
 pub struct PaymentSettings {
     /// `GATEWAY_URL`, default `http://127.0.0.1:8084`, and `GATEWAY_TIMEOUT_MS`, 1 to 60000, default 5000:
     /// a customer who waits for longer goes away.
@@ -22,6 +23,8 @@ pub struct PaymentSettings {
     pub abandoned_after: Duration,
     /// `IDEMPOTENCY_KEY_TTL_S`.
     pub idempotency: IdempotencySettings,
+    /// Where people's access tokens are shown: `USER_URL`, `USER_TIMEOUT_MS`.
+    pub user: PeerConfig,
 }
 
 impl PaymentSettings {
@@ -35,6 +38,6 @@ impl PaymentSettings {
         let recovery_interval = milliseconds("PAYMENT_RECOVERY_INTERVAL_MS", 30_000, 10..=600_000);
         let abandoned_after = milliseconds("PAYMENT_ABANDONED_AFTER_MS", 150_000, 1_000..=3_600_000);
         let idempotency = IdempotencySettings::read(env);
-        Self { gateway, recovery_interval, abandoned_after, idempotency }
+        Self { gateway, user: user::config(env), recovery_interval, abandoned_after, idempotency }
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Spans and logs of these flows carry ids only; addresses, names, passwords and tokens never.
 
+use std::net::IpAddr;
+
 use secrecy::SecretString;
 use service_kit::db::DatabaseError;
 use telemetry_core::span;
 
 use crate::access_tokens::{AccessToken, AccessTokens};
-use crate::domain::{Email, NewUser, Password, Tenant, User, UserId};
+use crate::attempts::{Attempts, Throttled};
+use crate::domain::{Email, NewUser, Password, Tenant, User, UserChange, UserId};
 use crate::passwords::{HashError, Passwords};
 use crate::store::{Credentials, InsertUserError, Users};
 
@@ -19,6 +22,7 @@ pub(crate) struct Accounts {
     users: Users,
     passwords: Passwords,
     tokens: AccessTokens,
+    attempts: Attempts,
 }
 
 /// Why nobody was registered.
@@ -28,6 +32,8 @@ pub(crate) enum RegisterError {
     Insert(#[from] InsertUserError),
     #[error(transparent)]
     Hash(#[from] HashError),
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
 }
 
 /// Why nobody was logged in.
@@ -38,6 +44,9 @@ pub(crate) enum LoginError {
     InvalidCredentials,
     #[error("the user may not act")]
     Inactive,
+    /// Also for the right password: whether it was right is not told.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
@@ -54,8 +63,20 @@ pub(crate) enum ValidateError {
 }
 
 impl Accounts {
-    pub(crate) fn new(users: Users, passwords: Passwords, tokens: AccessTokens) -> Self {
-        Self { users, passwords, tokens }
+    pub(crate) fn new(users: Users, passwords: Passwords, tokens: AccessTokens, attempts: Attempts) -> Self {
+        Self { users, passwords, tokens, attempts }
+    }
+
+    /// Registers someone who comes from outside, from this address.
+    pub(crate) async fn register_from(
+        &self,
+        address: Option<IpAddr>,
+        user: NewUser,
+        password: Password,
+    ) -> Result<User, RegisterError> {
+        // Hashing is dear, and that an address is taken tells who is here.
+        self.attempts.from_address(address)?;
+        self.register(user, password).await
     }
 
     #[tracing::instrument(name = "user.register", skip_all)]
@@ -73,6 +94,7 @@ impl Accounts {
                 span::record_error(error, DATABASE_ERROR);
             }
             Err(RegisterError::Hash(error)) => span::record_error(error, "hash_error"),
+            Err(RegisterError::Throttled(throttled)) => span::fail(throttled.to_string()),
         }
         outcome
     }
@@ -82,15 +104,16 @@ impl Accounts {
         Ok(self.users.insert(user, hash).await?)
     }
 
-    /// An access token for whoever has this address and this password. `None` is an address that nobody
-    /// can have; it fails like one that nobody has.
+    /// An access token for whoever has this mailbox and this password, and has not tried too often. A mailbox that
+    /// nobody can have fails like one that nobody has, and as late.
     #[tracing::instrument(name = "user.login", skip_all)]
     pub(crate) async fn log_in(
         &self,
-        email: Option<Email>,
+        address: Option<IpAddr>,
+        email: &str,
         password: Password,
     ) -> Result<AccessToken, LoginError> {
-        let outcome = self.authenticate(email, password).await;
+        let outcome = self.authenticate(address, email, password).await;
         span::set_attribute("auth.success", outcome.is_ok());
         match &outcome {
             Ok(user) => {
@@ -98,13 +121,26 @@ impl Accounts {
                 tracing::info!(user.id = %user, "logged in");
             }
             Err(LoginError::InvalidCredentials | LoginError::Inactive) => span::fail("Authentication failed"),
+            Err(LoginError::Throttled(throttled)) => {
+                span::set_attribute("throttle.scope", throttled.scope.as_str());
+                span::fail("Too many tries");
+            }
             Err(LoginError::Database(error)) => span::record_error(error, DATABASE_ERROR),
         }
         outcome.map(|user| self.tokens.issue(user))
     }
 
-    async fn authenticate(&self, email: Option<Email>, password: Password) -> Result<UserId, LoginError> {
-        let credentials = match email {
+    async fn authenticate(
+        &self,
+        address: Option<IpAddr>,
+        email: &str,
+        password: Password,
+    ) -> Result<UserId, LoginError> {
+        self.attempts.from_address(address)?;
+        let parsed = Email::parse(email).ok();
+        let mailbox = parsed.as_ref().map_or_else(|| email.to_lowercase(), Email::normalised);
+        self.attempts.at_account(&mailbox)?;
+        let credentials = match parsed {
             Some(email) => self.users.find_credentials(&email).await?,
             None => None,
         };
@@ -143,9 +179,9 @@ impl Accounts {
         if user.is_active { Ok((user, tenant)) } else { Err(ValidateError::Inactive) }
     }
 
-    /// Says whether a user may act; `None` for nobody.
-    pub(crate) async fn set_active(&self, id: UserId, active: bool) -> Result<Option<User>, DatabaseError> {
+    /// Changes what a user may do; `None` for nobody.
+    pub(crate) async fn change(&self, id: UserId, change: UserChange) -> Result<Option<User>, DatabaseError> {
         span::set_attribute("user.id", id.to_string());
-        self.users.set_active(id, active).await
+        self.users.change(id, change).await
     }
 }

@@ -8,7 +8,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::access_tokens::AccessTokens;
 use crate::accounts::Accounts;
+use crate::attempts::Attempts;
 use crate::config::UserSettings;
+use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::routes;
 use crate::store::{Tenants, Users};
@@ -34,9 +36,10 @@ impl Service for UserService {
 
     fn build(settings: UserSettings, parts: Parts) -> anyhow::Result<Self> {
         let tokens = AccessTokens::new(&settings.access_token_secret, settings.access_token_lifetime);
+        let attempts = Attempts::new(&settings, Metrics::new(parts.telemetry.meter()));
         let users = Users::new(parts.database.clone());
         Ok(Self {
-            accounts: Accounts::new(users, Passwords::new()?, tokens),
+            accounts: Accounts::new(users, Passwords::new()?, tokens, attempts),
             tenants: Tenants::new(parts.database),
         })
     }

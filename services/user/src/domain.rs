@@ -13,4 +13,4 @@ pub(crate) use email::Email;
 pub(crate) use name::Name;
 pub(crate) use password::Password;
 pub(crate) use tenant::{Tenant, TenantId};
-pub(crate) use user::{NewUser, Tier, User, UserId};
+pub(crate) use user::{NewUser, Role, Tier, User, UserChange, UserId};

@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use service_kit::Problem;
+use service_kit::problem::code;
 
 use crate::accounts::{LoginError, RegisterError, ValidateError};
 use crate::store::InsertUserError;
@@ -10,8 +11,6 @@ use crate::store::InsertUserError;
 pub(crate) const EMAIL_TAKEN: &str = "email_taken";
 /// 401: the e-mail address or the password is wrong.
 pub(crate) const INVALID_CREDENTIALS: &str = "invalid_credentials";
-/// 401: the access token is malformed, expired or not ours.
-pub(crate) const INVALID_TOKEN: &str = "invalid_token";
 /// 403: the user may not act.
 pub(crate) const USER_INACTIVE: &str = "user_inactive";
 /// 404: there is no such user.
@@ -30,6 +29,7 @@ impl From<RegisterError> for Problem {
             }
             RegisterError::Insert(InsertUserError::Database(error)) => error.into(),
             RegisterError::Hash(error) => Self::internal(error),
+            RegisterError::Throttled(throttled) => Self::too_many_attempts(throttled.retry_after),
         }
     }
 }
@@ -41,6 +41,7 @@ impl From<LoginError> for Problem {
                 Self::unauthorized(INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
             }
             LoginError::Inactive => user_inactive(),
+            LoginError::Throttled(throttled) => Self::too_many_attempts(throttled.retry_after),
             LoginError::Database(error) => error.into(),
         }
     }
@@ -50,7 +51,7 @@ impl From<ValidateError> for Problem {
     fn from(error: ValidateError) -> Self {
         match error {
             ValidateError::InvalidToken => {
-                Self::unauthorized(INVALID_TOKEN, "The access token is malformed, expired or not ours.")
+                Self::unauthorized(code::INVALID_TOKEN, "The access token is malformed, expired or not ours.")
             }
             ValidateError::Inactive => user_inactive(),
             ValidateError::Database(error) => error.into(),

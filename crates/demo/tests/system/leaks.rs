@@ -107,6 +107,9 @@ async fn no_secret_sent_to_any_endpoint_stands_in_any_signal(backend: Backend) {
         // What libraries tell at this level leaks no more.
         ("RUST_LOG", "debug"),
         ("LOG_RATE_LIMIT", "0"),
+        // Every body is to come far.
+        ("LOGIN_ATTEMPTS_PER_ACCOUNT", "10000"),
+        ("LOGIN_ATTEMPTS_PER_ADDRESS", "100000"),
     ];
     let test = TestSystem::start_with(backend, GATEWAY_TIMEOUT, &variables).await;
     inventory.lead_to(&test.system.url(Part::Inventory));

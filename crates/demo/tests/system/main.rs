@@ -10,3 +10,4 @@ mod orders;
 mod proxy;
 mod refusals;
 mod scenarios;
+mod strangers;

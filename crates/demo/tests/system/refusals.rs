@@ -83,34 +83,6 @@ fn bodies_that_are_no_order_get_problem_documents() {
     });
 }
 
-#[test]
-fn inside_endpoints_take_no_anonymous_caller() {
-    run(async {
-        let test = shared(Backend::Sqlite).await;
-        let paths = [
-            (Part::User, "/internal/tokens/validate"),
-            (Part::User, "/internal/tenants"),
-            (Part::User, "/internal/users"),
-            (Part::Inventory, "/internal/products/import"),
-            (Part::Inventory, "/internal/reservations"),
-            (Part::Inventory, "/internal/reservations/00000000-0000-7000-8000-000000000000/commit"),
-            (Part::Inventory, "/internal/reservations/00000000-0000-7000-8000-000000000000/release"),
-            (Part::Payment, "/internal/payments"),
-            (Part::Payment, "/internal/payments/00000000-0000-7000-8000-000000000000/refund"),
-        ];
-        for (part, path) in paths {
-            let post = || {
-                let request = test.system.client().post(format!("{}{path}", test.system.url(part)));
-                request.header(CONTENT_TYPE, "application/json").body("{}")
-            };
-            assert_refused(post(), 401, "missing_service_token").await;
-            assert_refused(post().bearer_auth("a.b.c"), 401, "invalid_service_token").await;
-            // A user is no service.
-            assert_refused(post().bearer_auth(test.shop.access_token()), 401, "invalid_service_token").await;
-        }
-    });
-}
-
 /// The answer to a POST that promises a body of so many bytes and never sends it.
 async fn promise(url: &str, token: &str, length: u64) -> String {
     let url = reqwest::Url::parse(url).expect("a URL");

@@ -3,8 +3,11 @@
 //! serde's texts can contain what was sent (`invalid type: string "hunter2"`), so an answer has the
 //! place and what was expected there, never the text itself.
 
-use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
+use std::io::ErrorKind;
+
+use actix_web::error::{JsonPayloadError, PathError, PayloadError, QueryPayloadError};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{JsonConfig, PathConfig, PayloadConfig, QueryConfig};
 
 use crate::Problem;
@@ -44,12 +47,21 @@ fn json_problem(error: &JsonPayloadError, limit: usize) -> Problem {
             "The body must be JSON and say so: Content-Type: application/json.",
         ),
         JsonPayloadError::Deserialize(error) => invalid_json(error),
+        JsonPayloadError::Payload(PayloadError::Io(error)) if error.kind() == ErrorKind::TimedOut => {
+            body_too_slow()
+        }
         _ => Problem::new(
             StatusCode::BAD_REQUEST,
             code::INVALID_BODY,
             "The body could not be read to its end.",
         ),
     }
+}
+
+/// 408, for a body that came too slowly.
+pub fn body_too_slow() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, code::BODY_TOO_SLOW, "The body came too slowly.")
+        .with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
 fn invalid_json(error: &serde_json::Error) -> Problem {

@@ -9,10 +9,10 @@ use telemetry_core::{Telemetry, context};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::Problem;
 use crate::app::Stopping;
 use crate::db::Database;
 use crate::problem::code;
+use crate::{MetricsAccess, Problem};
 
 /// The name and version that `/` greets with.
 #[derive(Clone, Copy)]
@@ -102,13 +102,17 @@ async fn report_readiness(
         (String = "text/plain; version=0.0.4; charset=utf-8"),
         (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
     )),
+    (status = 401, description = "`missing_token` or `invalid_token`: `METRICS_TOKEN` is set"),
+    (status = 403, description = "`metrics_not_public`: they are closed to the outside"),
     (status = 404, description = "`metrics_disabled`: `OTEL_METRICS_EXPORTER` is `none`, or the SDK is disabled"),
 ))]
 #[get("/metrics")]
 async fn report_metrics(
     request: HttpRequest,
     telemetry: web::Data<Telemetry>,
+    access: web::Data<MetricsAccess>,
 ) -> Result<HttpResponse, Problem> {
+    access.check(&request)?;
     let format = Format::accepted_by(&request);
     let text = context::blocking(move || telemetry.scrape(format)).await.ok_or_else(|| {
         // An empty success would look like a service without work to whoever watches it.

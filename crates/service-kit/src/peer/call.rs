@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{Peer, PeerError};
+use crate::deadline;
 use crate::problem::ProblemDocument;
 
 /// Tries after the first. A peer that fails three times within a call's deadline is left alone.
@@ -85,7 +86,9 @@ impl Call {
     /// # Errors
     /// Where there is no such answer before the deadline; see [`PeerError`].
     pub async fn send<T: DeserializeOwned>(self) -> Result<T, PeerError> {
-        let deadline = Instant::now() + self.timeout;
+        // Nobody works for a caller who has gone.
+        let deadline = Instant::now() + deadline::at_most(self.timeout);
+        self.peer.inner.budget.call();
         let backoff = ExponentialBackoff::builder()
             .retry_bounds(Duration::from_millis(50), Duration::from_secs(1))
             .jitter(Jitter::Full)
@@ -112,8 +115,8 @@ impl Call {
             };
             let backoff = execute_after.duration_since(started).unwrap_or_default();
             let wait = failure.retry_after.unwrap_or_default().max(backoff);
-            if !self.may_repeat(&failure.error) || wait >= deadline.saturating_duration_since(Instant::now())
-            {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !self.may_repeat(&failure.error) || wait >= left || !self.peer.inner.budget.take() {
                 return Err(failure.error);
             }
             tracing::debug!(
@@ -133,7 +136,11 @@ impl Call {
         extensions: &mut Extensions,
     ) -> Result<T, Failure> {
         // The client's own timeout, not one around it: so the span of the try learns what happened.
-        let request = self.request(deadline.saturating_duration_since(Instant::now()));
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(PeerError::Timeout { peer: self.name() }.into());
+        }
+        let request = self.request(left);
         let response = self
             .peer
             .inner
@@ -160,6 +167,9 @@ impl Call {
                 .expect("a JWT is base64 and dots");
             value.set_sensitive(true);
             request.headers_mut().insert(header::AUTHORIZATION, value);
+            // For services of ours: they stop when this one does not wait any more.
+            let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            request.headers_mut().insert(deadline::HEADER, milliseconds.into());
         }
         if let Some(body) = &self.body {
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -145,7 +145,7 @@ impl Telemetry {
                 ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("db-pool-{}").build(),
             ))
             .build(manager)
-            .map_err(|_| state.no_connection())?;
+            .map_err(|_| state.no_connection(options.connection_timeout))?;
         let inner = Arc::new(Inner { connections, state });
         observed::observe(self.meter(), &inner);
         Ok(Pool { inner })
@@ -165,11 +165,20 @@ where
     /// # Errors
     /// No connection within the timeout.
     pub fn get(&self) -> Result<PooledConnection<M>, PoolError> {
+        self.get_within(self.inner.connections.connection_timeout())
+    }
+
+    /// As [`Pool::get`], and waits no longer than this: for work whose caller has a deadline. With zero it takes a
+    /// connection that is free, or none.
+    ///
+    /// # Errors
+    /// No connection within `timeout`.
+    pub fn get_within(&self, timeout: Duration) -> Result<PooledConnection<M>, PoolError> {
         let started = Instant::now();
         let Inner { connections, state } = &*self.inner;
         let connection = match connections.try_get() {
             Some(connection) => connection,
-            None => self.wait()?,
+            None => self.wait(timeout)?,
         };
         let since = Instant::now();
         state.metrics.waited(since - started);
@@ -186,8 +195,25 @@ where
         &self,
         work: impl FnOnce(&mut M::Connection) -> T + Send + 'static,
     ) -> Result<T, PoolError> {
-        let pool = self.clone();
-        context::blocking(move || pool.get().map(|mut connection| work(&mut connection))).await
+        self.run_within(self.inner.connections.connection_timeout(), work).await
+    }
+
+    /// As [`Pool::run`], and waits no longer than this for the connection, from now on.
+    ///
+    /// # Errors
+    /// No connection within `timeout`; then `work` was not run.
+    pub async fn run_within<T: Send + 'static>(
+        &self,
+        timeout: Duration,
+        work: impl FnOnce(&mut M::Connection) -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        let (pool, asked) = (self.clone(), Instant::now());
+        context::blocking(move || {
+            // The thread may have come late.
+            let left = timeout.saturating_sub(asked.elapsed());
+            pool.get_within(left).map(|mut connection| work(&mut connection))
+        })
+        .await
     }
 
     /// `db.client.connection.pool.name`.
@@ -195,7 +221,7 @@ where
         &self.inner.state.name
     }
 
-    fn wait(&self) -> Result<r2d2::PooledConnection<Manager<M>>, PoolError> {
+    fn wait(&self, timeout: Duration) -> Result<r2d2::PooledConnection<Manager<M>>, PoolError> {
         let Inner { connections, state } = &*self.inner;
         let _pending = state.pending();
         let builder = SpanBuilder::from_name(WAIT_FOR_CONNECTION)
@@ -203,9 +229,9 @@ where
             .with_attributes(state.attributes.clone());
         let tracer = &state.tracer;
         let mut span = Context::map_current(|current| tracer.build_with_context(builder, current));
-        connections.get().map_err(|_| {
+        connections.get_timeout(timeout).map_err(|_| {
             state.metrics.timed_out();
-            let error = state.no_connection();
+            let error = state.no_connection(timeout);
             span.set_attribute(KeyValue::new(ERROR_TYPE, error.error_type()));
             span.set_status(Status::error(error.to_string()));
             error

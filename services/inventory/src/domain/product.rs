@@ -122,7 +122,8 @@ pub(crate) struct Stock(i64);
 pub(crate) struct InvalidStock;
 
 impl Stock {
-    const MAX: i64 = 1_000_000_000;
+    /// The most pieces there may be of a product.
+    pub(crate) const MAX: i64 = 1_000_000_000;
 
     /// Takes a number of pieces.
     pub(crate) fn new(pieces: i64) -> Result<Self, InvalidStock> {
@@ -145,6 +146,69 @@ pub(crate) struct Product {
     /// The pieces that are neither sold nor reserved.
     pub(crate) available: i64,
     pub(crate) created_at: DateTime<Utc>,
+    /// Counts the changes of all but the stock, from 1.
+    pub(crate) version: i64,
+}
+
+/// What is to change of a product that is at a version; the rest stays.
+#[derive(Debug, Clone)]
+pub(crate) struct ProductChange {
+    /// The version that whoever changes it has seen.
+    pub(crate) version: i64,
+    pub(crate) name: Option<ProductName>,
+    pub(crate) category: Option<Category>,
+    pub(crate) price: Option<Price>,
+}
+
+/// Pieces that come to the stock, or go from it, without an order.
+#[derive(Debug, Clone)]
+pub(crate) struct Adjustment {
+    /// The caller's: the same adjustment is made once.
+    pub(crate) id: Uuid,
+    pub(crate) product_id: ProductId,
+    pub(crate) change: StockChange,
+    pub(crate) reason: ProductName,
+    /// Who makes it.
+    pub(crate) user_id: String,
+}
+
+/// How many pieces come, or go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StockChange(i64);
+
+/// A number of pieces that is no change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a change is 1 to {max} pieces, or -1 to -{max}", max = Stock::MAX)]
+pub(crate) struct InvalidStockChange;
+
+impl StockChange {
+    /// Takes a number of pieces.
+    pub(crate) fn new(pieces: i64) -> Result<Self, InvalidStockChange> {
+        let fits = pieces != 0 && (-Stock::MAX..=Stock::MAX).contains(&pieces);
+        if fits { Ok(Self(pieces)) } else { Err(InvalidStockChange) }
+    }
+
+    pub(crate) fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// The pieces of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StockLevel {
+    /// In the warehouse.
+    pub(crate) on_hand: i64,
+    /// Of these, set aside for orders.
+    pub(crate) reserved: i64,
+}
+
+/// Which products are asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ProductFilter {
+    pub(crate) category: Option<Category>,
+    pub(crate) sku: Option<Sku>,
+    /// Only those that can be ordered now.
+    pub(crate) in_stock: bool,
 }
 
 /// A product before there is one.
@@ -194,6 +258,16 @@ mod tests {
         }
         for text in ["", "Lighting", "home office", &"x".repeat(51)] {
             assert_eq!(Category::parse(text), Err(InvalidCategory), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_the_stock_is_bounded_and_changes_something() {
+        for pieces in [1, -1, Stock::MAX, -Stock::MAX] {
+            assert_eq!(StockChange::new(pieces).map(StockChange::get), Ok(pieces));
+        }
+        for pieces in [0, Stock::MAX + 1, -Stock::MAX - 1, i64::MIN] {
+            assert_eq!(StockChange::new(pieces), Err(InvalidStockChange), "{pieces}");
         }
     }
 

@@ -1,19 +1,21 @@
 //! Importing a catalogue.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, post, web};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use service_kit::Problem;
-use service_kit::problem::code;
+use service_kit::problem::{InvalidFields, code};
 use service_kit::token::ServiceCaller;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::catalogue::Catalogue;
 use crate::domain::{Amount, Category, Currency, NewProduct, Price, ProductName, Sku, Stock};
+use crate::error;
 
 /// A catalogue has more in it than any other body here: some thousands of products.
 pub(super) const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -73,20 +75,9 @@ fn check(rows: &[ImportedProduct]) -> Result<Vec<NewProduct>, Problem> {
     let mut skus = HashSet::new();
     let mut products = Vec::with_capacity(rows.len());
     for (row, product) in rows.iter().enumerate() {
-        let mut fields = RowFields { row, errors: &mut errors };
-        let sku = fields.check("sku", Sku::parse(&product.sku));
-        let name = fields.check("name", ProductName::parse(&product.name));
-        let category = fields.check("category", Category::parse(&product.category));
-        let amount = fields.check("price_minor", Amount::from_minor(product.price_minor));
-        let currency = fields.check("currency", Currency::parse(&product.currency));
-        let stock = fields.check("stock", Stock::new(product.stock));
+        products.extend(check_row(row, product, &mut errors));
         if !skus.insert(&product.sku) {
-            fields.add("sku", "no two rows have the same SKU");
-        }
-        if let (Some(sku), Some(name), Some(category), Some(amount), Some(currency), Some(stock)) =
-            (sku, name, category, amount, currency, stock)
-        {
-            products.push(NewProduct { sku, name, category, price: Price { amount, currency }, stock });
+            errors.push(RowError::new(row, "sku", error::SKU_TWICE));
         }
     }
     if errors.is_empty() {
@@ -94,21 +85,65 @@ fn check(rows: &[ImportedProduct]) -> Result<Vec<NewProduct>, Problem> {
     }
     let detail = "Some fields break a rule; nothing was imported.";
     Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_FAILED, detail)
-        .with_extension("errors", errors))
+        .with_extension("errors", json!(errors)))
+}
+
+/// Checks a product that is by itself.
+pub(super) fn check_one(product: &ImportedProduct) -> Result<NewProduct, Problem> {
+    let mut errors = Vec::new();
+    check_row(0, product, &mut errors).ok_or_else(|| {
+        let mut invalid = InvalidFields::default();
+        for error in errors {
+            invalid.add(error.field, error.detail);
+        }
+        invalid.into()
+    })
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RowError {
+    row: usize,
+    /// Empty where it is the row as a whole.
+    field: &'static str,
+    detail: String,
+}
+
+impl RowError {
+    pub(super) fn new(row: usize, field: &'static str, rule: impl Display) -> Self {
+        Self { row, field, detail: rule.to_string() }
+    }
+
+    pub(super) fn row(&self) -> usize {
+        self.row
+    }
+}
+
+/// The product of a row, or a note of each rule that the row breaks.
+pub(super) fn check_row(
+    row: usize,
+    product: &ImportedProduct,
+    errors: &mut Vec<RowError>,
+) -> Option<NewProduct> {
+    let mut fields = RowFields { row, errors };
+    let sku = fields.check("sku", Sku::parse(&product.sku));
+    let name = fields.check("name", ProductName::parse(&product.name));
+    let category = fields.check("category", Category::parse(&product.category));
+    let amount = fields.check("price_minor", Amount::from_minor(product.price_minor));
+    let currency = fields.check("currency", Currency::parse(&product.currency));
+    let stock = fields.check("stock", Stock::new(product.stock));
+    let price = Price { amount: amount?, currency: currency? };
+    Some(NewProduct { sku: sku?, name: name?, category: category?, price, stock: stock? })
 }
 
 /// `InvalidFields` of one row among many.
 struct RowFields<'a> {
     row: usize,
-    errors: &'a mut Vec<Value>,
+    errors: &'a mut Vec<RowError>,
 }
 
 impl RowFields<'_> {
-    fn check<T, E: std::fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
-        result.map_err(|rule| self.add(field, rule)).ok()
-    }
-
-    fn add(&mut self, field: &str, rule: impl std::fmt::Display) {
-        self.errors.push(json!({ "row": self.row, "field": field, "detail": rule.to_string() }));
+    fn check<T, E: Display>(&mut self, field: &'static str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|rule| self.errors.push(RowError::new(self.row, field, rule))).ok()
     }
 }

@@ -9,7 +9,7 @@ use telemetry_core::span;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::domain::{Product, ProductId};
+use crate::domain::{Category, Product, ProductFilter, ProductId, Sku};
 use crate::error;
 use crate::faults::Switch;
 use crate::store::Products;
@@ -35,6 +35,9 @@ pub(super) struct ProductResponse {
     /// The pieces that are neither sold nor reserved.
     available: i64,
     created_at: DateTime<Utc>,
+    /// Counts the changes of all but the stock; whoever changes the product names it.
+    #[schema(example = 1)]
+    version: i64,
 }
 
 impl From<Product> for ProductResponse {
@@ -48,6 +51,7 @@ impl From<Product> for ProductResponse {
             currency: product.price.currency.as_str().to_owned(),
             available: product.available,
             created_at: product.created_at,
+            version: product.version,
         }
     }
 }
@@ -61,6 +65,14 @@ pub(super) struct ListProductsQuery {
     /// How many to leave out first.
     #[param(minimum = 0, default = 0)]
     offset: Option<i64>,
+    /// Only those of this category.
+    #[param(example = "lighting")]
+    category: Option<String>,
+    /// Only that of this SKU.
+    #[param(example = "LAMP-01")]
+    sku: Option<String>,
+    /// Only those that can be ordered now.
+    in_stock: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -91,13 +103,17 @@ pub(super) async fn list_products(
     let mut invalid = InvalidFields::default();
     let limit = invalid.check("limit", check_limit(query.limit.unwrap_or(DEFAULT_LIMIT)));
     let offset = invalid.check("offset", check_offset(query.offset.unwrap_or(0)));
-    let (Some(limit), Some(offset)) = (limit, offset) else {
+    let category = query.category.as_deref().map(Category::parse).transpose();
+    let category = invalid.check("category", category);
+    let sku = invalid.check("sku", query.sku.as_deref().map(Sku::parse).transpose());
+    let (Some(limit), Some(offset), Some(category), Some(sku)) = (limit, offset, category, sku) else {
         return Err(invalid.into());
     };
     let products = if switch.faults.current().stock_by_product {
         products.list_with_stock_by_product(limit, offset).await?
     } else {
-        products.list(limit, offset).await?
+        let filter = ProductFilter { category, sku, in_stock: query.in_stock.unwrap_or(false) };
+        products.list(filter, limit, offset).await?
     };
     let products = products.into_iter().map(ProductResponse::from).collect();
     Ok(web::Json(ProductsResponse { products, limit, offset }))

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::schema::{products, reservations, stock};
 use crate::domain::{
-    Amount, Category, Currency, NewProduct, NewReservation, Price, Product, ProductId, ProductName, Quantity,
-    Reservation, ReservationState, Sku,
+    Amount, Category, Currency, NewProduct, NewReservation, Price, Product, ProductChange, ProductId,
+    ProductName, Quantity, Reservation, ReservationState, Sku,
 };
 
 // Columns that are always given: so SQLite, too, takes many rows by one statement.
@@ -61,6 +61,7 @@ pub(super) struct ProductRow {
     price_minor: i64,
     currency: String,
     created_at: NaiveDateTime,
+    version: i64,
 }
 
 impl ProductRow {
@@ -72,8 +73,40 @@ impl ProductRow {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = stock)]
 pub(super) struct StockRow {
-    on_hand: i64,
-    reserved: i64,
+    pub(super) on_hand: i64,
+    pub(super) reserved: i64,
+}
+
+pub(super) struct AdjustmentRow {
+    pub(super) id: String,
+    pub(super) product_id: String,
+    pub(super) change: i64,
+    pub(super) reason: String,
+    pub(super) user_id: String,
+    pub(super) created_at: NaiveDateTime,
+}
+
+/// What is `None` stays as it is.
+#[derive(AsChangeset)]
+#[diesel(table_name = products)]
+pub(super) struct ProductChangeRow {
+    name: Option<String>,
+    category: Option<String>,
+    price_minor: Option<i64>,
+    currency: Option<String>,
+    version: i64,
+}
+
+impl ProductChangeRow {
+    pub(super) fn new(change: &ProductChange) -> Self {
+        Self {
+            name: change.name.as_ref().map(|name| name.as_str().to_owned()),
+            category: change.category.as_ref().map(|category| category.as_str().to_owned()),
+            price_minor: change.price.map(|price| price.amount.minor()),
+            currency: change.price.map(|price| price.currency.as_str().to_owned()),
+            version: change.version + 1,
+        }
+    }
 }
 
 #[derive(Queryable, Selectable)]
@@ -119,6 +152,7 @@ impl TryFrom<(ProductRow, StockRow)> for Product {
             price: Price { amount, currency },
             available: stock.on_hand - stock.reserved,
             created_at: product.created_at.and_utc(),
+            version: product.version,
         })
     }
 }

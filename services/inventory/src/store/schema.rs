@@ -9,6 +9,7 @@ diesel::table! {
         price_minor -> BigInt,
         currency -> Text,
         created_at -> Timestamp,
+        version -> BigInt,
     }
 }
 
@@ -31,6 +32,17 @@ diesel::table! {
         created_at -> Timestamp,
         settled_at -> Nullable<Timestamp>,
         traceparent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    stock_adjustments (id) {
+        id -> Text,
+        product_id -> Text,
+        change -> BigInt,
+        reason -> Text,
+        user_id -> Text,
+        created_at -> Timestamp,
     }
 }
 

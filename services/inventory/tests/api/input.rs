@@ -113,8 +113,8 @@ async fn unknown_paths_and_wrong_methods_are_told_apart() {
         app.get(path).send().await.assert_problem(404, "unknown_path");
     }
     for (method, path, allow) in [
-        (Method::POST, "/api/products", "GET"),
-        (Method::DELETE, "/api/products/019a0000-0000-7000-8000-000000000001", "GET"),
+        (Method::PUT, "/api/products", "GET, POST"),
+        (Method::DELETE, "/api/products/019a0000-0000-7000-8000-000000000001", "GET, PATCH"),
         (Method::GET, "/internal/products/import", "POST"),
         (Method::GET, "/internal/reservations", "POST"),
         (Method::GET, "/internal/reservations/019a0000-0000-7000-8000-000000000001/commit", "POST"),

@@ -21,6 +21,7 @@ async fn a_product_is_shown_as_it_was_imported() {
             "currency": "EUR",
             "available": 25,
             "created_at": null,
+            "version": 1,
         })
     );
 }

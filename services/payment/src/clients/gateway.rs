@@ -9,6 +9,7 @@ mod call;
 use reqwest::{Method, StatusCode};
 use reqwest_middleware::ClientWithMiddleware;
 use serde::{Deserialize, Serialize};
+use service_kit::breaker::{Breaker, Open};
 use service_kit::peer::PeerConfig;
 use telemetry_core::Telemetry;
 use uuid::Uuid;
@@ -24,6 +25,7 @@ pub(crate) const NAME: &str = "payment-gateway";
 pub(crate) struct GatewayClient {
     config: PeerConfig,
     client: ClientWithMiddleware,
+    breaker: Breaker,
 }
 
 /// What a charge came to, where the gateway said so.
@@ -38,6 +40,9 @@ pub(crate) enum Charged {
 /// The gateway did not do, or did not say that it did, what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GatewayError {
+    /// It was not asked: it has not answered others of late.
+    #[error(transparent)]
+    LeftAlone(#[from] Open),
     /// No connection was made, so nothing happened there.
     #[error("the gateway cannot be reached")]
     Unreachable(#[source] reqwest_middleware::Error),
@@ -59,9 +64,18 @@ impl GatewayError {
     /// What this means for a charge.
     pub(crate) fn failure(&self) -> Failure {
         match self {
-            Self::Unreachable(_) => Failure::GatewayUnavailable,
+            Self::LeftAlone(_) | Self::Unreachable(_) => Failure::GatewayUnavailable,
             Self::Timeout => Failure::GatewayTimeout,
             Self::Interrupted(_) | Self::Unexpected(_) | Self::Garbled => Failure::GatewayError,
+        }
+    }
+
+    /// Whether it tells that the gateway is not well.
+    fn is_its_fault(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Timeout | Self::Interrupted(_) | Self::Garbled => true,
+            Self::Unexpected(status) => status.is_server_error(),
+            Self::LeftAlone(_) => false,
         }
     }
 }
@@ -100,7 +114,7 @@ impl GatewayClient {
     /// A client of the gateway at this address.
     pub(crate) fn new(config: PeerConfig, telemetry: &Telemetry) -> Self {
         let middleware = telemetry.client_middleware().without_baggage().peer_name(NAME);
-        Self { config, client: middleware.into_client() }
+        Self { config, client: middleware.into_client(), breaker: Breaker::new(NAME, telemetry) }
     }
 
     /// Asks once for the money. The order's id is the reference: an order is charged once, whatever

@@ -84,6 +84,9 @@ pub(crate) enum PaymentState {
 }
 
 impl PaymentState {
+    /// The names of all of them.
+    pub(crate) const NAMES: [&str; 6] = ["pending", "captured", "declined", "failed", "voided", "refunded"];
+
     /// Its name, on the wire, in the database and in the telemetry.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {

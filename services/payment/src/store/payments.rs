@@ -108,6 +108,36 @@ impl Payments {
             .await
     }
 
+    /// A user's payments, the latest first.
+    pub(crate) async fn list(
+        &self,
+        user_id: String,
+        status: Option<String>,
+        limit: i64,
+        offset: i64,
+    ) -> Result<Vec<Payment>, DatabaseError> {
+        self.database
+            .read(move |connection| {
+                let mut wanted = payments::table
+                    .filter(payments::user_id.eq(user_id))
+                    // The mark of an order that is not to be paid is no payment.
+                    .filter(payments::status.ne(Cancellation::STATUS))
+                    .into_boxed();
+                if let Some(status) = status {
+                    wanted = wanted.filter(payments::status.eq(status));
+                }
+                let rows: Vec<PaymentRow> = wanted
+                    .order((payments::created_at.desc(), payments::order_id.desc()))
+                    .limit(limit)
+                    .offset(offset)
+                    .select(PaymentRow::as_select())
+                    .load(connection)?;
+                let payments: Result<_, _> = rows.into_iter().map(Payment::try_from).collect();
+                Ok(payments.map_err(QueryError::from)?)
+            })
+            .await
+    }
+
     /// Payments that the gateway may have charged although nobody got to know it: those that have been
     /// pending, or failed with an unknown outcome, since before `unchanged_since`. The oldest come first.
     pub(crate) async fn find_unsettled(

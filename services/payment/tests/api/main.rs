@@ -9,6 +9,7 @@ mod idempotency;
 mod input;
 mod internal;
 mod migrations;
+mod own;
 mod recovery;
 mod refunds;
 mod scripted;

@@ -32,8 +32,14 @@ async fn every_operation_is_in_the_document() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             operations.push(format!("{method} {path}"));
-            let needs_token = operation["security"][0].get("service_token").is_some();
-            assert_eq!(needs_token, path.starts_with("/internal"), "{method} {path}");
+            let security = operation["security"][0].as_object();
+            let scheme = security.and_then(|scheme| scheme.keys().next().map(String::as_str));
+            let expected = match path.split('/').nth(1) {
+                Some("internal") => Some("service_token"),
+                Some("api") => Some("user_token"),
+                _ => None,
+            };
+            assert_eq!(scheme, expected, "{method} {path}");
         }
     }
     operations.sort();
@@ -41,10 +47,13 @@ async fn every_operation_is_in_the_document() {
         operations,
         [
             "get /",
+            "get /api/payments",
+            "get /api/payments/{order_id}",
             "get /health",
             "get /internal/payments/{order_id}",
             "get /metrics",
             "get /ready",
+            "post /api/payments/{order_id}/refund",
             "post /internal/payments",
             "post /internal/payments/{order_id}/refund",
         ]

@@ -70,6 +70,37 @@ impl FromStr for Tier {
     }
 }
 
+/// What a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Role {
+    #[default]
+    Customer,
+    /// Works for the house: keeps the catalogue and the stock, and gives money back.
+    Admin,
+}
+
+impl Role {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A role that there is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a role is customer or admin")]
+pub(crate) struct UnknownRole;
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        [Self::Customer, Self::Admin].into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
+    }
+}
+
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
@@ -78,6 +109,7 @@ pub(crate) struct User {
     pub(crate) email: Email,
     pub(crate) name: Name,
     pub(crate) tier: Tier,
+    pub(crate) role: Role,
     /// Whoever is not may not act; what they did stays.
     pub(crate) is_active: bool,
 }
@@ -89,15 +121,23 @@ pub(crate) struct NewUser {
     pub(crate) email: Email,
     pub(crate) name: Name,
     pub(crate) tier: Tier,
+    pub(crate) role: Role,
     pub(crate) is_active: bool,
 }
 
 impl NewUser {
     /// Gives the user an id.
     pub(crate) fn with_id(self, id: UserId) -> User {
-        let Self { tenant_id, email, name, tier, is_active } = self;
-        User { id, tenant_id, email, name, tier, is_active }
+        let Self { tenant_id, email, name, tier, role, is_active } = self;
+        User { id, tenant_id, email, name, tier, role, is_active }
     }
+}
+
+/// What is to change of a user; the rest stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct UserChange {
+    pub(crate) is_active: Option<bool>,
+    pub(crate) role: Option<Role>,
 }
 
 #[cfg(test)]
@@ -110,5 +150,13 @@ mod tests {
             assert_eq!(tier.as_str().parse(), Ok(tier));
         }
         assert_eq!("Gold".parse::<Tier>(), Err(UnknownTier));
+    }
+
+    #[test]
+    fn roles_are_read_as_they_are_written() {
+        for role in [Role::Customer, Role::Admin] {
+            assert_eq!(role.as_str().parse(), Ok(role));
+        }
+        assert_eq!("Admin".parse::<Role>(), Err(UnknownRole));
     }
 }

@@ -23,6 +23,9 @@ pub(super) struct ValidatedUser {
     /// `free`, `premium` or `enterprise`.
     #[schema(example = "free")]
     tier: &'static str,
+    /// `customer` or `admin`.
+    #[schema(example = "customer")]
+    role: &'static str,
 }
 
 /// Tells whose access token this is.
@@ -48,5 +51,6 @@ pub(super) async fn validate_token(
         tenant_id: tenant.id.into(),
         tenant_name: tenant.name.into_string(),
         tier: user.tier.as_str(),
+        role: user.role.as_str(),
     }))
 }

@@ -1,16 +1,17 @@
 //! Users.
 
-use actix_web::{HttpResponse, get, patch, post, web};
+use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use service_kit::Problem;
 use service_kit::problem::InvalidFields;
 use service_kit::token::{BearerToken, ServiceCaller};
+use telemetry_core::Telemetry;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
-use crate::domain::{Email, Name, NewUser, Password, Tenant, Tier, User};
+use crate::domain::{Email, Name, NewUser, Password, Role, Tenant, Tier, User, UserChange};
 use crate::error;
 
 #[derive(Serialize, ToSchema)]
@@ -24,6 +25,9 @@ pub(super) struct UserResponse {
     /// `free`, `premium` or `enterprise`.
     #[schema(example = "free")]
     tier: &'static str,
+    /// `customer` or `admin`.
+    #[schema(example = "customer")]
+    role: &'static str,
     active: bool,
 }
 
@@ -35,6 +39,7 @@ impl From<User> for UserResponse {
             name: user.name.into_string(),
             tenant_id: user.tenant_id.into(),
             tier: user.tier.as_str(),
+            role: user.role.as_str(),
             active: user.is_active,
         }
     }
@@ -59,11 +64,14 @@ pub(super) struct RegisterRequest {
         (status = 201, body = UserResponse),
         (status = 409, description = "`email_taken`"),
         (status = 422, description = "`validation_failed`"),
+        (status = 429, description = "`too_many_attempts`; `Retry-After` tells when the next one is taken"),
     ),
 )]
 #[post("/register")]
 pub(super) async fn register_user(
     accounts: web::Data<Accounts>,
+    telemetry: web::Data<Telemetry>,
+    caller: HttpRequest,
     request: web::Json<RegisterRequest>,
 ) -> Result<HttpResponse, Problem> {
     let request = request.into_inner();
@@ -74,8 +82,15 @@ pub(super) async fn register_user(
     let (Some(email), Some(password), Some(name)) = (email, password, name) else {
         return Err(invalid.into());
     };
-    let user = NewUser { tenant_id: Tenant::PUBLIC, email, name, tier: Tier::default(), is_active: true };
-    let user = accounts.register(user, password).await?;
+    let user = NewUser {
+        tenant_id: Tenant::PUBLIC,
+        email,
+        name,
+        tier: Tier::default(),
+        role: Role::Customer,
+        is_active: true,
+    };
+    let user = accounts.register_from(telemetry.client_address(&caller), user, password).await?;
     Ok(HttpResponse::Created().json(UserResponse::from(user)))
 }
 
@@ -104,15 +119,18 @@ pub(super) struct LoginResponse {
         (status = 200, body = LoginResponse),
         (status = 401, description = "`invalid_credentials`"),
         (status = 403, description = "`user_inactive`"),
+        (status = 429, description = "`too_many_attempts`; `Retry-After` tells when the next one is taken"),
     ),
 )]
 #[post("/login")]
 pub(super) async fn log_in(
     accounts: web::Data<Accounts>,
+    telemetry: web::Data<Telemetry>,
+    caller: HttpRequest,
     request: web::Json<LoginRequest>,
 ) -> Result<web::Json<LoginResponse>, Problem> {
     let LoginRequest { email, password } = request.into_inner();
-    let token = accounts.log_in(Email::parse(&email).ok(), Password::claim(password)).await?;
+    let token = accounts.log_in(telemetry.client_address(&caller), &email, Password::claim(password)).await?;
     Ok(web::Json(LoginResponse {
         access_token: token.text.expose_secret().to_owned(),
         token_type: "Bearer",
@@ -152,6 +170,9 @@ pub(super) struct CreateUserRequest {
     /// `free` (default), `premium` or `enterprise`.
     #[schema(example = "free")]
     tier: Option<String>,
+    /// `customer` (default) or `admin`.
+    #[schema(example = "customer")]
+    role: Option<String>,
     /// Whether the user may act; default true.
     active: Option<bool>,
 }
@@ -180,11 +201,14 @@ pub(super) async fn create_user(
     let password = invalid.check("password", Password::choose(request.password));
     let name = invalid.check("name", Name::parse(&request.name));
     let tier = invalid.check("tier", request.tier.as_deref().map_or(Ok(Tier::default()), str::parse));
-    let (Some(email), Some(password), Some(name), Some(tier)) = (email, password, name, tier) else {
+    let role = invalid.check("role", request.role.as_deref().map_or(Ok(Role::default()), str::parse));
+    let (Some(email), Some(password), Some(name), Some(tier), Some(role)) =
+        (email, password, name, tier, role)
+    else {
         return Err(invalid.into());
     };
     let tenant_id = request.tenant_id.into();
-    let user = NewUser { tenant_id, email, name, tier, is_active: request.active.unwrap_or(true) };
+    let user = NewUser { tenant_id, email, name, tier, role, is_active: request.active.unwrap_or(true) };
     let user = accounts.register(user, password).await?;
     Ok(HttpResponse::Created().json(UserResponse::from(user)))
 }
@@ -192,10 +216,13 @@ pub(super) async fn create_user(
 #[derive(Deserialize, ToSchema)]
 pub(super) struct UpdateUserRequest {
     /// Whether the user may act.
-    active: bool,
+    active: Option<bool>,
+    /// `customer` or `admin`.
+    #[schema(example = "customer")]
+    role: Option<String>,
 }
 
-/// Says whether a user may act.
+/// Changes what a user may do: whether they may act at all, and their role. What is not named stays.
 #[utoipa::path(
     tag = "internal",
     params(("id" = Uuid, Path, description = "The user's id")),
@@ -203,6 +230,7 @@ pub(super) struct UpdateUserRequest {
     responses(
         (status = 200, body = UserResponse),
         (status = 404, description = "`user_not_found`"),
+        (status = 422, description = "`validation_failed`"),
     ),
     security(("service_token" = [])),
 )]
@@ -213,6 +241,15 @@ pub(super) async fn update_user(
     id: web::Path<Uuid>,
     request: web::Json<UpdateUserRequest>,
 ) -> Result<web::Json<UserResponse>, Problem> {
-    let user = accounts.set_active(id.into_inner().into(), request.active).await?;
+    let mut invalid = InvalidFields::default();
+    let Some(role) = invalid.check("role", request.role.as_deref().map(str::parse).transpose()) else {
+        return Err(invalid.into());
+    };
+    let change = UserChange { is_active: request.active, role };
+    if change == UserChange::default() {
+        invalid.add("active", "something is to be changed");
+        return Err(invalid.into());
+    }
+    let user = accounts.change(id.into_inner().into(), change).await?;
     Ok(web::Json(user.ok_or_else(error::user_not_found)?.into()))
 }

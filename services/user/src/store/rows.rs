@@ -32,6 +32,7 @@ pub(super) struct NewUserRow {
     pub(super) name: String,
     pub(super) password_hash: String,
     pub(super) tier: String,
+    pub(super) role: String,
     pub(super) is_active: bool,
     pub(super) created_at: NaiveDateTime,
 }
@@ -44,7 +45,15 @@ pub(super) struct UserRow {
     email: String,
     name: String,
     tier: String,
+    role: String,
     is_active: bool,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = users)]
+pub(super) struct UserChangeRow {
+    pub(super) is_active: Option<bool>,
+    pub(super) role: Option<&'static str>,
 }
 
 /// A row that no version of this service wrote.
@@ -79,6 +88,7 @@ impl TryFrom<UserRow> for User {
             email: Email::parse(&row.email).map_err(|_| ForeignRow("users.email"))?,
             name: Name::parse(&row.name).map_err(|_| ForeignRow("users.name"))?,
             tier: row.tier.parse().map_err(|_| ForeignRow("users.tier"))?,
+            role: row.role.parse().map_err(|_| ForeignRow("users.role"))?,
             is_active: row.is_active,
         })
     }

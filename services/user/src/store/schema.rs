@@ -17,6 +17,7 @@ diesel::table! {
         name -> Text,
         password_hash -> Text,
         tier -> Text,
+        role -> Text,
         is_active -> Bool,
         created_at -> Timestamp,
     }

@@ -5,9 +5,9 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
 use service_kit::db::{Database, DatabaseError};
 
-use super::rows::{NewUserRow, TenantRow, UserRow};
+use super::rows::{NewUserRow, TenantRow, UserChangeRow, UserRow};
 use super::schema::{tenants, users};
-use crate::domain::{Email, NewUser, Tenant, User, UserId};
+use crate::domain::{Email, NewUser, Role, Tenant, User, UserChange, UserId};
 use crate::passwords::PasswordHash;
 
 #[derive(Clone)]
@@ -57,6 +57,7 @@ impl Users {
             name: user.name.as_str().to_owned(),
             password_hash: hash.into_string(),
             tier: user.tier.as_str().to_owned(),
+            role: user.role.as_str().to_owned(),
             is_active: user.is_active,
             created_at: Utc::now().naive_utc(),
         };
@@ -108,16 +109,15 @@ impl Users {
             .await
     }
 
-    /// Says whether a user may act, and answers with the user as they are now; `None` for nobody.
-    pub(crate) async fn set_active(&self, id: UserId, active: bool) -> Result<Option<User>, DatabaseError> {
+    /// Changes what a user may do, and answers with the user as they are now; `None` for nobody.
+    pub(crate) async fn change(&self, id: UserId, change: UserChange) -> Result<Option<User>, DatabaseError> {
+        let row = UserChangeRow { is_active: change.is_active, role: change.role.map(Role::as_str) };
         self.database
             .write(move |connection| {
                 connection
                     .transaction(|connection| {
                         let id = id.to_string();
-                        diesel::update(users::table.find(&id))
-                            .set(users::is_active.eq(active))
-                            .execute(connection)?;
+                        diesel::update(users::table.find(&id)).set(&row).execute(connection)?;
                         let found = users::table
                             .find(&id)
                             .select(UserRow::as_select())

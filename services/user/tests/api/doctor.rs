@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use service_kit::testing::TestDatabase;
 
 /// Long enough for production.
-const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2";
+const SECRET: &str = "hunter2-and-twenty-five-more-bytes";
 
 fn doctor(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_user-service"));

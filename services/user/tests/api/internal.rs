@@ -50,6 +50,7 @@ async fn a_validated_token_tells_user_tenant_and_tier() {
             "tenant_id": tenant["id"],
             "tenant_name": "Analytical Engines",
             "tier": "premium",
+            "role": "customer",
         })
     );
 }
@@ -99,4 +100,29 @@ async fn changing_nobody_is_not_found() {
     let request = app.request(Method::PATCH, &format!("/internal/users/{}", Uuid::now_v7()));
     let request = request.with(|request| request.json(&json!({ "active": false })));
     request.from_service().send().await.assert_problem(404, "user_not_found");
+}
+
+#[actix_web::test]
+async fn a_role_is_given_by_the_house_alone_and_told_with_the_token() {
+    let app = spawn_app().await;
+    let mut account = json!({ "email": EMAIL, "password": PASSWORD, "name": NAME, "role": "admin" });
+    // Whoever registers may say what they like.
+    let user = app.post("/api/users/register", &account).send().await.json(201);
+    assert_eq!(user["role"], "customer");
+    let path = format!("/internal/users/{}", user["id"].as_str().unwrap());
+    let change = async |body| {
+        app.request(Method::PATCH, &path).with(|request| request.json(&body)).from_service().send().await
+    };
+    change(json!({ "role": "owner" })).await.assert_problem(422, "validation_failed");
+    change(json!({})).await.assert_problem(422, "validation_failed");
+    let changed = change(json!({ "role": "admin" })).await.json(200);
+    assert_eq!((&changed["role"], &changed["active"]), (&json!("admin"), &json!(true)));
+    let token = json!({ "token": log_in(&app).await });
+    let validated = app.post("/internal/tokens/validate", &token).from_service().send().await.json(200);
+    assert_eq!(validated["role"], "admin");
+
+    account["email"] = json!("grace@example.com");
+    account["tenant_id"] = user["tenant_id"].clone();
+    let made = app.post("/internal/users", &account).from_service().send().await.json(201);
+    assert_eq!(made["role"], "admin");
 }

@@ -97,6 +97,7 @@ pub(super) async fn emitted_under_strain() -> &'static Emitted {
         watch_an_order_that_is_finished_later(&test, &inventory).await;
         assert_eq!(import(&test, "strain").await, 201);
         compensate_later(&test, &inventory).await;
+        overload(&test, &inventory).await;
         fail_to_export(&test, &receiver).await;
         collect(test, Losses::Meant).await
     };
@@ -127,6 +128,30 @@ async fn watch_an_order_that_is_finished_later(test: &TestSystem, inventory: &Pr
     };
     tokio::time::timeout(Duration::from_secs(60), watching).await.expect("the order is confirmed in time");
     assert_eq!(told, ["paid", "paid", "confirmed"]);
+}
+
+/// A gateway that fails so often that it is left alone, and an inventory that uses up its retries.
+async fn overload(test: &TestSystem, inventory: &Proxy) {
+    let tokens = ServiceTokens::new("demo", test.system.service_secret());
+    let token = tokens.issue("payment-service", None);
+    let charge = async || {
+        let body = json!({
+            "order_id": uuid::Uuid::now_v7(), "amount_minor": 100, "currency": "EUR", "payment_method": "gateway_error",
+        });
+        let request =
+            test.system.client().post(format!("{}/internal/payments", test.system.url(Part::Payment)));
+        let answer = request.bearer_auth(token.expose_secret()).json(&body).send().await.expect("an answer");
+        answer.status().as_u16()
+    };
+    let mut statuses = Vec::new();
+    while !statuses.contains(&503) {
+        assert!(statuses.len() < 500, "the gateway is asked on and on: {statuses:?}");
+        statuses.extend(join_all((0..10).map(|_| charge())).await);
+    }
+    inventory.on("", Fate::Cut);
+    let orders = join_all((0..30).map(|_| test.shop.order(test.shop.in_stock(), "card_ok"))).await;
+    assert!(orders.iter().all(|order| order.as_ref().is_ok_and(|order| order.status == 503)));
+    inventory.on("", Fate::Pass);
 }
 
 /// A failed order whose goods the inventory does not take back at once.
@@ -254,12 +279,20 @@ async fn drive(test: &TestSystem) {
         assert_eq!(send(Method::PUT, part, "/health", Value::Null, "x").await, 405);
         assert_eq!(send(brew.clone(), part, "/nowhere", Value::Null, "x").await, 404);
     }
+    let late = test.system.client().get(format!("{}/api/products", test.system.url(Part::Inventory)));
+    assert_eq!(late.header("x-request-timeout-ms", "0").send().await.unwrap().status(), 503);
     let who =
         json!({ "email": "grace@example.org", "password": "a password of some length", "name": "Grace" });
     assert_eq!(send(Method::POST, Part::User, "/api/users/register", who.clone(), "x").await, 201);
     assert_eq!(send(Method::POST, Part::User, "/api/users/register", who, "x").await, 409);
     let wrong = json!({ "email": "grace@example.org", "password": "another password" });
-    assert_eq!(send(Method::POST, Part::User, "/api/users/login", wrong, "x").await, 401);
+    assert_eq!(send(Method::POST, Part::User, "/api/users/login", wrong.clone(), "x").await, 401);
+    // Until it is too often.
+    let mut tries = 1;
+    while send(Method::POST, Part::User, "/api/users/login", wrong.clone(), "x").await == 401 {
+        tries += 1;
+        assert!(tries < 100, "nobody minds how often someone guesses");
+    }
     assert_eq!(send(Method::GET, Part::User, "/api/users/me", Value::Null, shop.access_token()).await, 200);
 
     let product = &shop.in_stock().id;

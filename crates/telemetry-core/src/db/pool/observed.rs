@@ -28,7 +28,6 @@ pub(super) struct PoolState {
     pub(super) metrics: PoolMetrics,
     /// The database's attributes and the pool's name, for the span of a wait.
     pub(super) attributes: Vec<KeyValue>,
-    timeout: Duration,
     max_size: u32,
     min_idle: u32,
     pending: AtomicI64,
@@ -54,7 +53,6 @@ impl PoolState {
             tracer: telemetry.tracer().clone(),
             metrics: PoolMetrics::new(telemetry.meter(), pool),
             attributes,
-            timeout: options.connection_timeout,
             max_size: options.max_size,
             min_idle: options.min_idle,
             pending: AtomicI64::new(0),
@@ -87,11 +85,11 @@ impl PoolState {
     }
 
     /// Why a wait for a connection was in vain.
-    pub(super) fn no_connection(&self) -> PoolError {
+    pub(super) fn no_connection(&self, timeout: Duration) -> PoolError {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match failure {
             Some(source) => PoolError::Connect { pool: self.name.clone(), source },
-            None => PoolError::Timeout { pool: self.name.clone(), timeout: self.timeout },
+            None => PoolError::Timeout { pool: self.name.clone(), timeout },
         }
     }
 }

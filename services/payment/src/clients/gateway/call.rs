@@ -35,10 +35,19 @@ impl GatewayClient {
         let request = self.request(method, template, parameters, body);
         let mut extensions = Extensions::new();
         extensions.insert(UrlTemplate(template));
-        let response =
-            self.client.execute_with_extensions(request, &mut extensions).await.map_err(transport)?;
-        let status = response.status();
-        Ok(Answer { status, body: read(response).await? })
+        let exchange = async {
+            let response =
+                self.client.execute_with_extensions(request, &mut extensions).await.map_err(transport)?;
+            let status = response.status();
+            let body = read(response).await?;
+            // No call of ours ends well with one of these.
+            if status.is_server_error() {
+                Err(GatewayError::Unexpected(status))
+            } else {
+                Ok(Answer { status, body })
+            }
+        };
+        self.breaker.call(exchange, GatewayError::is_its_fault).await
     }
 
     fn request(

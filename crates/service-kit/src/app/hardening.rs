@@ -1,0 +1,36 @@
+//! What every answer tells a browser: to do nothing with it but read it.
+
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// The answers are data: nothing in them is to be run, framed or loaded.
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// The page of the API's documentation has its own scripts, styles and pictures, and calls this service.
+const OWN_PAGE: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// Where that page is.
+const PAGE: &str = "/docs/";
+
+/// Adds the headers. What a handler has set stays: it knows better.
+pub(super) fn harden<B>(answer: &mut ServiceResponse<B>) {
+    let is_page = answer.request().path().starts_with(PAGE);
+    let headers = answer.headers_mut();
+    let policy = if is_page { OWN_PAGE } else { NOTHING };
+    set(headers, header::CONTENT_SECURITY_POLICY, policy);
+    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(headers, header::X_FRAME_OPTIONS, "DENY");
+    set(headers, header::REFERRER_POLICY, "no-referrer");
+    set(headers, header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin");
+    if !is_page {
+        // Answers are made for one caller, and no cache knows whose they are.
+        set(headers, header::CACHE_CONTROL, "no-store");
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
