@@ -75,7 +75,7 @@ impl Accounts {
         password: Password,
     ) -> Result<User, RegisterError> {
         // Hashing is dear, and that an address is taken tells who is here.
-        self.attempts.from_address(address)?;
+        self.attempts.at_address(address)?;
         self.register(user, password).await
     }
 
@@ -136,7 +136,7 @@ impl Accounts {
         email: &str,
         password: Password,
     ) -> Result<UserId, LoginError> {
-        self.attempts.from_address(address)?;
+        self.attempts.at_address(address)?;
         let parsed = Email::parse(email).ok();
         let mailbox = parsed.as_ref().map_or_else(|| email.to_lowercase(), Email::normalised);
         self.attempts.at_account(&mailbox)?;

@@ -56,7 +56,7 @@ impl Attempts {
 
     /// Takes a try that comes from this address. First of all: what an address has no tries left for, costs no
     /// account one.
-    pub(crate) fn from_address(&self, address: Option<IpAddr>) -> Result<(), Throttled> {
+    pub(crate) fn at_address(&self, address: Option<IpAddr>) -> Result<(), Throttled> {
         // Without an address (a Unix socket) there is one caller, who answers for all of them.
         let network = address.map(network_of);
         self.inner.by_address.take(network).map_err(|retry_after| self.too_many(Scope::Address, retry_after))
