@@ -48,7 +48,11 @@ async fn main() -> anyhow::Result<()> {
     for customers in CUSTOMERS {
         let answered = closed(&shop, customers).await;
         let rate = confirmed(&answered).len() as f64 / STEP.as_secs_f64();
-        println!("{customers:>10} {rate:>12.0} {:>10} {:>10}", of(&answered, 201, 0.5), of(&answered, 201, 0.99));
+        println!(
+            "{customers:>10} {rate:>12.0} {:>10} {:>10}",
+            of(&answered, 201, 0.5),
+            of(&answered, 201, 0.99)
+        );
         if rate > best {
             (best, at_best) = (rate, answered);
         }
@@ -64,8 +68,16 @@ async fn main() -> anyhow::Result<()> {
         confirmed(&answered).len(),
     );
     println!("confirmed a second, to the best: {:.2}", rate / best);
-    println!("99 % of the confirmed took {} ms, at the best {} ms", of(&answered, 201, 0.99), of(&at_best, 201, 0.99));
-    println!("half of those told 503 took {} ms, 99 % {} ms", of(&answered, 503, 0.5), of(&answered, 503, 0.99));
+    println!(
+        "99 % of the confirmed took {} ms, at the best {} ms",
+        of(&answered, 201, 0.99),
+        of(&at_best, 201, 0.99)
+    );
+    println!(
+        "half of those told 503 took {} ms, 99 % {} ms",
+        of(&answered, 503, 0.5),
+        of(&answered, 503, 0.99)
+    );
     system.stop().await
 }
 
@@ -120,7 +132,8 @@ fn confirmed(answered: &[Answered]) -> Vec<Duration> {
 
 /// The milliseconds that this part of the answers of this status took at the most.
 fn of(answered: &[Answered], status: u16, part: f64) -> u128 {
-    let mut times: Vec<_> = answered.iter().filter(|answer| answer.0 == status).map(|answer| answer.1).collect();
+    let mut times: Vec<_> =
+        answered.iter().filter(|answer| answer.0 == status).map(|answer| answer.1).collect();
     times.sort_unstable();
     let at = (times.len() as f64 * part) as usize;
     times.get(at.min(times.len().saturating_sub(1))).map_or(0, Duration::as_millis)

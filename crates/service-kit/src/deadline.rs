@@ -63,7 +63,7 @@ mod tests {
             // What gives back what was taken is not in a hurry.
             within(None, async { assert_eq!(at_most(wait), wait) }).await;
             // A task of its own outlives its caller.
-            tokio::spawn(async { assert_eq!(current(), None) }).await.unwrap();
+            telemetry_core::context::spawn(async { assert_eq!(current(), None) }).await.unwrap();
         })
         .await;
     }

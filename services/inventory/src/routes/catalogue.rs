@@ -40,7 +40,7 @@ pub(super) async fn add_product(
     let product = import::check_one(&request)?;
     let added = async {
         let ids = catalogue.import(vec![product]).await?;
-        Ok::<_, Problem>(products.find(ids[0]).await?.ok_or_else(error::product_not_found)?)
+        products.find(ids[0]).await?.ok_or_else(error::product_not_found)
     };
     let product = context::with_baggage(user.baggage(), added).await?;
     span::set_attribute("product.id", product.id.to_string());
