@@ -53,7 +53,8 @@ impl Breaker {
                 "Calls that an open circuit breaker kept from being made.",
             ),
         };
-        let policy = consecutive_failures(FAILURES, backoff::equal_jittered(OPEN_FOR.0, OPEN_FOR.1));
+        // The crate opens it with the failure after so many.
+        let policy = consecutive_failures(FAILURES - 1, backoff::equal_jittered(OPEN_FOR.0, OPEN_FOR.1));
         Self { peer, machine: StateMachine::new(policy, events) }
     }
 
