@@ -69,7 +69,7 @@ async fn a_service_that_is_terminated_under_load_fails_no_accepted_request_and_l
 }
 
 #[test]
-fn an_idle_process_stays_under_40_mb_also_after_much_work() {
+fn an_idle_process_stays_under_44_mb_also_after_much_work() {
     run(async {
         let test = TestSystem::start(Backend::Sqlite).await;
         assert_small(&test);
@@ -94,7 +94,7 @@ fn assert_small(test: &TestSystem) {
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         let kilobytes: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
         println!("{}: {kilobytes} kB resident", part.name());
-        assert!(kilobytes < 40 * 1024, "{} has {kilobytes} kB resident", part.name());
+        assert!(kilobytes < 44 * 1024, "{} has {kilobytes} kB resident", part.name());
     }
 }
 
