@@ -234,6 +234,9 @@ def orders():
                                        (rate("payment_voids_total", "", "payment_outcome"), "voids {{payment_outcome}}")], "reqps", QUIET),
             graph("Orders that a crash or an outage left, taken up again", [
                 (rate("order_recoveries_total", "", "order_recovery_outcome"), "{{order_recovery_outcome}}")], "reqps", QUIET),
+            graph("Processor time that an order costs", [(
+                "sum by (job) (rate(process_cpu_time_seconds_total[$__rate_interval]))"
+                " / scalar(sum(rate(order_orders_total[$__rate_interval])))", "{{job}}")], "s"),
             graph("Duration of an order", [
                 (f"histogram_quantile({q}, {rate(SERVED + '_bucket', placed, 'le')})", f"{q * 100:g} %") for q in (0.5, 0.95, 0.99)
             ], "s", exemplars=True),
