@@ -114,12 +114,13 @@ fn run_viewer() -> anyhow::Result<()> {
     let port = env.parse_or("PORT", 8090_u16, "a port, 0 to 65535");
     // By default the last two hundred orders: one window on one's own machine, and a small process.
     let trace_mib = env.positive("VIEWER_MAX_TRACES_MIB", 14);
+    let log_mib = env.positive("VIEWER_MAX_LOGS_MIB", 4);
     let metric_mib = env.positive("VIEWER_MAX_METRICS_MIB", 8);
     env.finish()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let limits = trace_viewer::Limits {
         trace_bytes: trace_mib.saturating_mul(1 << 20),
-        log_bytes: 4 << 20,
+        log_bytes: log_mib.saturating_mul(1 << 20),
         metric_bytes: metric_mib.saturating_mul(1 << 20),
         history_bytes: 8 << 20,
         ..trace_viewer::Limits::default()

@@ -14,8 +14,8 @@ use telemetry_core::span;
 
 /// It opens where so many calls fail one after the other: fewer may be chance, and more would keep callers waiting.
 const FAILURES: u32 = 20;
-/// How long it stays open the first time, and at most.
-const OPEN_FOR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Twice as long as it stays open the first time, since the jitter is half of it and whole seconds; and the most.
+const OPEN_FOR: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 type Policy = ConsecutiveFailures<backoff::EqualJittered>;
 
@@ -53,8 +53,7 @@ impl Breaker {
                 "Calls that an open circuit breaker kept from being made.",
             ),
         };
-        // The crate opens it with the failure after so many.
-        let policy = consecutive_failures(FAILURES - 1, backoff::equal_jittered(OPEN_FOR.0, OPEN_FOR.1));
+        let policy = consecutive_failures(FAILURES, backoff::equal_jittered(OPEN_FOR.0, OPEN_FOR.1));
         Self { peer, machine: StateMachine::new(policy, events) }
     }
 

@@ -139,7 +139,7 @@ async fn beyond_what_may_be_at_work_requests_are_sent_away_and_health_is_told_al
     let (held, ()) = tokio::join!(app.get("/held").send(), meanwhile);
     assert_eq!(held.json(200), "left", "what was let in is finished");
     app.get("/left").send().await.json(200);
-    let shed = app.telemetry.metric("server.requests.shed").with("shed.reason", "queue_full");
+    let shed = app.telemetry.metric("overload.requests.shed").with("shed.reason", "queue_full");
     assert_eq!(shed.value(), 1.0);
     let traces = app.traces(4).await;
     let told = |name: &str| traces.iter().filter(|tree| tree.attributes.contains_key(name)).count();
@@ -156,7 +156,7 @@ async fn a_request_is_given_the_time_that_its_caller_has_and_no_more() {
     assert!((1_000..=5_000).contains(&left(with_timeout(&app, "/left", "soon").await)), "that says nothing");
     with_timeout(&app, "/left", "0").await.assert_problem(503, "overloaded");
     with_timeout(&app, "/never", "50").await.assert_problem(504, "deadline_exceeded");
-    let shed = app.telemetry.metric("server.requests.shed").with("shed.reason", "deadline_over");
+    let shed = app.telemetry.metric("overload.requests.shed").with("shed.reason", "deadline_over");
     assert_eq!(shed.value(), 1.0);
 }
 

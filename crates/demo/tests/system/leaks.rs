@@ -102,7 +102,8 @@ async fn no_secret_sent_to_any_endpoint_stands_in_any_signal(backend: Backend) {
     // Every trace and every series is asked for at the end.
     let variables = [
         ("INVENTORY_URL", inventory.url()),
-        ("VIEWER_MAX_TRACES_MIB", "64"),
+        ("VIEWER_MAX_TRACES_MIB", "256"),
+        ("VIEWER_MAX_LOGS_MIB", "32"),
         ("VIEWER_MAX_METRICS_MIB", "16"),
         // What libraries tell at this level leaks no more.
         ("RUST_LOG", "debug"),

@@ -75,7 +75,7 @@ impl Shed {
 impl Admission {
     pub(super) fn new(config: AdmissionConfig, meter: &Meter) -> Self {
         let shed = meter
-            .u64_counter("server.requests.shed")
+            .u64_counter("overload.requests.shed")
             .with_unit("{request}")
             .with_description("Requests that were sent away before anything was done, by why.")
             .build();

@@ -22,9 +22,10 @@ fn outline(tree: &SpanTree) -> SpanTree {
             .iter()
             .any(|part| name.starts_with(part))
     };
+    let children = tree.children.iter().filter(|child| child.name != "wait_for_connection");
     SpanTree {
         attributes: attributes.filter(ours).collect(),
-        children: tree.children.iter().map(outline).collect(),
+        children: children.map(outline).collect(),
         ..tree.clone()
     }
 }

@@ -20,12 +20,18 @@ use crate::domain::{DeclineReason, Failure, Payment, TransactionId};
 /// The gateway's name in traces.
 pub(crate) const NAME: &str = "payment-gateway";
 
+const CHARGES: &str = "/charges";
+
 /// The gateway. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct GatewayClient {
     config: PeerConfig,
     client: ClientWithMiddleware,
-    breaker: Breaker,
+    /// For charges alone: a gateway that charges nobody may still give money back, and its answers to that say nothing of
+    /// charges.
+    charging: Breaker,
+    /// For the rest.
+    settling: Breaker,
 }
 
 /// What a charge came to, where the gateway said so.
@@ -114,7 +120,8 @@ impl GatewayClient {
     /// A client of the gateway at this address.
     pub(crate) fn new(config: PeerConfig, telemetry: &Telemetry) -> Self {
         let middleware = telemetry.client_middleware().without_baggage().peer_name(NAME);
-        Self { config, client: middleware.into_client(), breaker: Breaker::new(NAME, telemetry) }
+        let breaker = || Breaker::new(NAME, telemetry);
+        Self { config, client: middleware.into_client(), charging: breaker(), settling: breaker() }
     }
 
     /// Asks once for the money. The order's id is the reference: an order is charged once, whatever
@@ -131,7 +138,7 @@ impl GatewayClient {
             currency: currency.as_str(),
             payment_method: payment.method.as_str(),
         };
-        let answer = self.call(Method::POST, "/charges", &[], Some(&request)).await?;
+        let answer = self.call(Method::POST, CHARGES, &[], Some(&request)).await?;
         match answer.status {
             StatusCode::CREATED => captured(&answer),
             StatusCode::PAYMENT_REQUIRED => {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use telemetry_core::client::UrlTemplate;
 
-use super::{GatewayClient, GatewayError};
+use super::{CHARGES, GatewayClient, GatewayError};
 
 /// The gateway's answers are a few fields; an answer without end must not fill the memory.
 const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
@@ -47,7 +47,8 @@ impl GatewayClient {
                 Ok(Answer { status, body })
             }
         };
-        self.breaker.call(exchange, GatewayError::is_its_fault).await
+        let breaker = if template == CHARGES { &self.charging } else { &self.settling };
+        breaker.call(exchange, GatewayError::is_its_fault).await
     }
 
     fn request(
