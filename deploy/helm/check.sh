@@ -21,7 +21,7 @@ for shape in "${shapes[@]}"; do
   for tier in agent gateway; do
     # The text of the ConfigMap's only key, whose lines are indented by four.
     awk -v name="shop-otel-$tier" '
-      /^---/ { map = 0; text = 0 } /^kind: ConfigMap/ { map = 1 } map && $0 == "  name: " name { mine = 1 }
+      /^---/ { map = 0; mine = 0; text = 0 } /^kind: ConfigMap/ { map = 1 } map && $0 == "  name: " name { mine = 1 }
       map && mine && /^  config.yaml: \|/ { text = 1; next } text && /^[^ ]/ { text = 0; mine = 0 }
       text { sub(/^    /, ""); print }' "$work/all.yaml" >"$work/$tier.yaml"
     [[ -s $work/$tier.yaml ]] || { echo "no configuration of the $tier was rendered" >&2; exit 1; }

@@ -118,12 +118,15 @@ fn run_viewer() -> anyhow::Result<()> {
     let metric_mib = env.positive("VIEWER_MAX_METRICS_MIB", 8);
     env.finish()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let defaults = trace_viewer::Limits::default();
     let limits = trace_viewer::Limits {
+        // Small ones are some kilobytes: it is memory that bounds them.
+        traces: trace_mib.saturating_mul(100).max(defaults.traces),
         trace_bytes: trace_mib.saturating_mul(1 << 20),
         log_bytes: log_mib.saturating_mul(1 << 20),
         metric_bytes: metric_mib.saturating_mul(1 << 20),
         history_bytes: 8 << 20,
-        ..trace_viewer::Limits::default()
+        ..defaults
     };
     let options = trace_viewer::Options { address, limits, ..trace_viewer::Options::default() };
     actix_web::rt::System::new().block_on(trace_viewer::serve(options, crate::process::terminated()))?;
