@@ -22,6 +22,11 @@ QUERIED = "db_client_operation_duration_seconds"
 QUIET = "Empty while all is well."
 
 
+def collector(metric):
+    """A metric of the collector's own: with or without unit and `_total`, as its version and its reader have it."""
+    return f'{{__name__=~"otelcol_{metric}(_seconds|_bytes)?(_total)?"}}'
+
+
 def rate(metric, labels="", by="job", of="rate"):
     """Of a counter, per second, summed over everything but the labels `by`."""
     return f"sum by ({by}) ({of}({metric}{{{labels}}}[$__rate_interval]))"
@@ -318,20 +323,20 @@ def export():
         ]),
         ("Collector", [
             graph("Spans in and out", [
-                ("sum(rate(otelcol_receiver_accepted_spans_total[$__rate_interval]))", "received"),
-                ("sum by (exporter) (rate(otelcol_exporter_sent_spans_total[$__rate_interval]))", "sent {{exporter}}"),
+                (f"sum(rate({collector('receiver_accepted_spans')}[$__rate_interval]))", "received"),
+                (f"sum by (exporter) (rate({collector('exporter_sent_spans')}[$__rate_interval]))", "sent {{exporter}}"),
             ], "ops"),
             graph("Refused and failed", [
-                ("sum by (receiver) (rate(otelcol_receiver_refused_spans_total[$__rate_interval]))", "refused {{receiver}}"),
-                ("sum by (exporter) (rate(otelcol_exporter_send_failed_spans_total[$__rate_interval]))", "failed {{exporter}}"),
-                ("sum by (exporter) (rate(otelcol_exporter_enqueue_failed_spans_total[$__rate_interval]))", "no room {{exporter}}"),
+                (f"sum by (receiver) (rate({collector('receiver_refused_spans')}[$__rate_interval]))", "refused {{receiver}}"),
+                (f"sum by (exporter) (rate({collector('exporter_send_failed_spans')}[$__rate_interval]))", "failed {{exporter}}"),
+                (f"sum by (exporter) (rate({collector('exporter_enqueue_failed_spans')}[$__rate_interval]))", "no room {{exporter}}"),
             ], "ops", QUIET),
             graph("Queues, share in use", [(
                 "max by (exporter, data_type) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)",
                 "{{exporter}} {{data_type}}")], "percentunit"),
             graph("Traces that wait for a decision", [("sum(otelcol_processor_tail_sampling_sampling_traces_on_memory)", "traces")]),
-            graph("Memory", [("otelcol_process_memory_rss_bytes", "{{instance}}")], "bytes"),
-            graph("Processor, cores", [("rate(otelcol_process_cpu_seconds_total[$__rate_interval])", "{{instance}}")]),
+            graph("Memory", [(collector("process_memory_rss"), "{{instance}}")], "bytes"),
+            graph("Processor, cores", [(f"rate({collector('process_cpu')}[$__rate_interval])", "{{instance}}")]),
         ]),
     ])
 
