@@ -11,7 +11,7 @@
 //! before anything is given back, and before anyone is told.
 //!
 //! Who works on an order holds a lease on it. An order that is left, by a process that died or because a peer or the
-//! database is away, is taken over by [`recovery`], in this process or another.
+//! database is away, is taken over by the flow's recovery, in this process or another.
 
 mod confirmation;
 mod recovery;
