@@ -154,7 +154,8 @@ fn a_demo_that_is_killed_leaves_no_process_behind() {
     }));
 }
 
-fn children_of(id: u32) -> Vec<Pid> {
+/// The processes that this one started.
+pub(crate) fn children_of(id: u32) -> Vec<Pid> {
     let text = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
     text.split_whitespace().map(|id| Pid::from_raw(id.parse().unwrap()).unwrap()).collect()
 }

@@ -3,6 +3,10 @@
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Signal, kill_process};
+
+use crate::endings::children_of;
+
 /// The demo with these arguments on a terminal so many columns wide.
 fn on_terminal(columns: usize, arguments: &str, no_color: bool) -> Child {
     let demo = env!("CARGO_BIN_EXE_demo");
@@ -77,9 +81,11 @@ fn the_numbers_of_a_load_are_drawn_over_those_before() {
         assert!(read > 0, "it ended:\n{}", String::from_utf8_lossy(&output));
         output.extend_from_slice(&chunk[..read]);
     }
-    // Its terminal goes with it, and so does the demo.
-    child.kill().unwrap();
-    child.wait().unwrap();
+    // Not by its terminal: whoever ignores hang-ups (nohup, say) has it live on when that goes.
+    let [demo] = children_of(child.id())[..] else { panic!("script(1) has one child") };
+    kill_process(demo, Signal::INT).unwrap();
+    stdout.read_to_end(&mut Vec::new()).unwrap();
+    assert!(child.wait().unwrap().success());
     let output = String::from_utf8_lossy(&output);
     let (_, numbers) = output.split_once("Ctrl-C stops everything.").expect("the demo is ready");
     let plain = without_sequences(numbers);
