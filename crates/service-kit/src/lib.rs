@@ -7,6 +7,7 @@
 //! - [`config`]: the variables every service reads, and secrets.
 //! - [`app`]: the HTTP application around a service's routes; building and running are two calls.
 //! - [`problem`]: error answers, RFC 9457.
+//! - [`page`]: which part of a list is asked for.
 //! - [`db`]: SQLite or PostgreSQL behind one connection type.
 //! - [`token`]: which service calls, and for which user.
 //! - [`user`]: which person calls, and what they may do.
@@ -28,6 +29,7 @@ pub mod deadline;
 pub mod faults;
 pub mod idempotency;
 mod metrics_access;
+pub mod page;
 pub mod peer;
 pub mod problem;
 pub mod process;

@@ -4,12 +4,13 @@ use actix_web::web;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use service_kit::idempotency::Idempotency;
 use service_kit::peer::{Peer, PeerConfig};
+use service_kit::user::Users;
 use service_kit::{Parts, Service};
 use telemetry_core::config::Env;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::checkout::Checkout;
-use crate::clients::{Inventory, Payments, Users};
+use crate::clients::{Inventory, Payments};
 use crate::config::Settings;
 use crate::outbox::{Changes, Outbox};
 use crate::routes::{self, Streams};

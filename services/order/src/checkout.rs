@@ -22,6 +22,7 @@ use std::error::Error;
 use service_kit::app::Stopping;
 use service_kit::db::DatabaseError;
 use service_kit::peer::PeerError;
+use service_kit::user::User;
 use telemetry_core::opentelemetry::KeyValue;
 use telemetry_core::{Telemetry, span};
 use uuid::Uuid;
@@ -29,7 +30,7 @@ use uuid::Uuid;
 use self::steps::{Interrupted, Mode, Progress};
 use crate::clients::{ChargeError, Inventory, Payments, ReserveError};
 use crate::config::RecoverySettings;
-use crate::domain::{Customer, NewOrder, Order};
+use crate::domain::{NewOrder, Order};
 use crate::metrics::{Metrics, Outcome};
 use crate::outbox::Outbox;
 use crate::store::Orders;
@@ -79,7 +80,7 @@ impl Checkout {
         &self,
         id: Uuid,
         new: NewOrder,
-        customer: Customer,
+        customer: User,
     ) -> Result<Order, PlaceOrderError> {
         let checkout = self.clone();
         self.telemetry.detached(async move { checkout.create_order(id, new, &customer).await }).await
@@ -90,12 +91,7 @@ impl Checkout {
         skip_all,
         fields(order.type = new.order_type.as_str(), order.quantity = i64::from(new.quantity.get()))
     )]
-    async fn create_order(
-        &self,
-        id: Uuid,
-        new: NewOrder,
-        customer: &Customer,
-    ) -> Result<Order, PlaceOrderError> {
+    async fn create_order(&self, id: Uuid, new: NewOrder, customer: &User) -> Result<Order, PlaceOrderError> {
         span::set_attribute("app.user_tier", customer.tier.clone());
         let mut order = self.orders.insert(id, new, customer).await.map_err(PlaceOrderError::NotStored)?;
         span::set_attribute("order.id", order.id.to_string());

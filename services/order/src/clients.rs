@@ -2,8 +2,6 @@
 
 mod inventory;
 mod payment;
-mod user;
 
 pub use inventory::{Inventory, ReserveError};
 pub use payment::{ChargeError, Payment, Payments};
-pub use user::{Users, ValidateError};

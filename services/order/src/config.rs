@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use service_kit::config::number_within;
 use service_kit::idempotency::IdempotencySettings;
 use service_kit::peer::PeerConfig;
+use service_kit::user;
 use telemetry_core::config::Env;
 
 /// Where the peers of the order flow are and how long each may take, and how much may be watched.
@@ -94,6 +95,7 @@ impl EventLimits {
 
 impl Settings {
     pub(crate) fn read(env: &mut Env) -> Self {
+        let user = user::config(env);
         let mut peer = |name, prefix, port: u16, timeout| {
             PeerConfig::read(
                 env,
@@ -103,7 +105,6 @@ impl Settings {
                 Duration::from_secs(timeout),
             )
         };
-        let user = peer("user-service", "USER", 8081, 2);
         let inventory = peer("inventory-service", "INVENTORY", 8082, 2);
         let payment = peer("payment-service", "PAYMENT", 8083, 8);
         let slowest = inventory.timeout.max(payment.timeout);

@@ -4,36 +4,14 @@ use actix_web::http::StatusCode;
 use service_kit::Problem;
 
 use crate::checkout::{FailureReason, PlaceOrderError};
-use crate::clients::{ChargeError, ReserveError, ValidateError};
+use crate::clients::{ChargeError, ReserveError};
 
 /// 404: no such order, or another's.
 pub const ORDER_NOT_FOUND: &str = "order_not_found";
-/// 401: an access token that proves nothing.
-pub const INVALID_TOKEN: &str = "invalid_token";
-/// 403: the user exists and may not act.
-pub const USER_INACTIVE: &str = "user_inactive";
-/// 503: the user service gave no answer.
-pub const USER_UNAVAILABLE: &str = "user_unavailable";
 
 /// 404, for an order that the caller does not have.
 pub fn order_not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, ORDER_NOT_FOUND, "You have no order with this id.")
-}
-
-impl From<ValidateError> for Problem {
-    fn from(error: ValidateError) -> Self {
-        match error {
-            ValidateError::InvalidToken => {
-                Self::unauthorized(INVALID_TOKEN, "The access token is not valid, or has expired.")
-            }
-            ValidateError::Inactive => {
-                Self::new(StatusCode::FORBIDDEN, USER_INACTIVE, "This user is not active.")
-            }
-            ValidateError::Unavailable(_) => {
-                Self::unavailable(USER_UNAVAILABLE, "The user service gives no answer.").caused_by(error)
-            }
-        }
-    }
 }
 
 impl From<PlaceOrderError> for Problem {

@@ -9,7 +9,7 @@
 //! | [`domain`] | what an order is |
 //! | [`store`] | orders in the database |
 //! | [`outbox`] | messages about orders; the place of a broker |
-//! | [`clients`] | the user, inventory and payment services |
+//! | [`clients`] | the inventory and payment services; the user service is `service_kit::user` |
 //! | [`error`] | errors as answers |
 //! | `metrics` | the business instruments |
 pub mod app;

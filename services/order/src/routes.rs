@@ -1,6 +1,5 @@
 //! All paths of the service.
 
-mod customer;
 mod events;
 mod orders;
 

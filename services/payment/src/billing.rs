@@ -10,6 +10,7 @@ mod voiding;
 
 use service_kit::app::Stopping;
 use service_kit::db::DatabaseError;
+use service_kit::page::Page;
 use telemetry_core::{Telemetry, context, span};
 use uuid::Uuid;
 
@@ -158,10 +159,9 @@ impl Billing {
         &self,
         user_id: String,
         status: Option<String>,
-        limit: i64,
-        offset: i64,
+        page: Page,
     ) -> Result<Vec<Record>, DatabaseError> {
-        let payments = self.payments.list(user_id, status, limit, offset).await?;
+        let payments = self.payments.list(user_id, status, page).await?;
         Ok(payments.into_iter().map(Record::Payment).collect())
     }
 }

@@ -4,6 +4,7 @@ use actix_web::{get, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use service_kit::Problem;
+use service_kit::page::Page;
 use service_kit::problem::InvalidFields;
 use telemetry_core::span;
 use utoipa::{IntoParams, ToSchema};
@@ -13,10 +14,6 @@ use crate::domain::{Category, Product, ProductFilter, ProductId, Sku};
 use crate::error;
 use crate::faults::Switch;
 use crate::store::Products;
-
-/// What fits on a screen, and what one answer may hold.
-const DEFAULT_LIMIT: i64 = 20;
-const MAX_LIMIT: i64 = 100;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProductResponse {
@@ -101,30 +98,21 @@ pub(super) async fn list_products(
     query: web::Query<ListProductsQuery>,
 ) -> Result<web::Json<ProductsResponse>, Problem> {
     let mut invalid = InvalidFields::default();
-    let limit = invalid.check("limit", check_limit(query.limit.unwrap_or(DEFAULT_LIMIT)));
-    let offset = invalid.check("offset", check_offset(query.offset.unwrap_or(0)));
+    let page = Page::check(query.limit, query.offset, &mut invalid);
     let category = query.category.as_deref().map(Category::parse).transpose();
     let category = invalid.check("category", category);
     let sku = invalid.check("sku", query.sku.as_deref().map(Sku::parse).transpose());
-    let (Some(limit), Some(offset), Some(category), Some(sku)) = (limit, offset, category, sku) else {
+    let (Some(page), Some(category), Some(sku)) = (page, category, sku) else {
         return Err(invalid.into());
     };
     let products = if switch.faults.current().stock_by_product {
-        products.list_with_stock_by_product(limit, offset).await?
+        products.list_with_stock_by_product(page).await?
     } else {
         let filter = ProductFilter { category, sku, in_stock: query.in_stock.unwrap_or(false) };
-        products.list(filter, limit, offset).await?
+        products.list(filter, page).await?
     };
     let products = products.into_iter().map(ProductResponse::from).collect();
-    Ok(web::Json(ProductsResponse { products, limit, offset }))
-}
-
-fn check_limit(limit: i64) -> Result<i64, String> {
-    if (1..=MAX_LIMIT).contains(&limit) { Ok(limit) } else { Err(format!("a limit is 1 to {MAX_LIMIT}")) }
-}
-
-fn check_offset(offset: i64) -> Result<i64, &'static str> {
-    if offset >= 0 { Ok(offset) } else { Err("an offset is 0 or more") }
+    Ok(web::Json(ProductsResponse { products, limit: page.limit, offset: page.offset }))
 }
 
 /// Shows a product.

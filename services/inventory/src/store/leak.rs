@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
 use service_kit::db::DatabaseError;
+use service_kit::page::Page;
 
 use super::Products;
 use super::rows::{ForeignRow, ProductRow, StockRow};
@@ -11,17 +12,13 @@ use crate::domain::Product;
 
 impl Products {
     /// What [`Products::list`] gives, with 1 + N queries.
-    pub(crate) async fn list_with_stock_by_product(
-        &self,
-        limit: i64,
-        offset: i64,
-    ) -> Result<Vec<Product>, DatabaseError> {
+    pub(crate) async fn list_with_stock_by_product(&self, page: Page) -> Result<Vec<Product>, DatabaseError> {
         self.database
             .read(move |connection| {
                 let rows: Vec<ProductRow> = products::table
                     .order(products::id)
-                    .limit(limit)
-                    .offset(offset)
+                    .limit(page.limit)
+                    .offset(page.offset)
                     .select(ProductRow::as_select())
                     .load(connection)?;
                 let mut listed = Vec::new();

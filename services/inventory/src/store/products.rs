@@ -4,6 +4,7 @@ use chrono::Utc;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
 use service_kit::db::{Connection, Database, DatabaseError};
+use service_kit::page::Page;
 
 use super::rows::{
     AdjustmentRow, ForeignRow, NewProductRow, NewStockRow, ProductChangeRow, ProductRow, StockRow,
@@ -109,12 +110,11 @@ impl Products {
             .await
     }
 
-    /// Up to `limit` of these products after the first `offset`, in the order in which they came.
+    /// A page of these products, in the order in which they came.
     pub(crate) async fn list(
         &self,
         filter: ProductFilter,
-        limit: i64,
-        offset: i64,
+        page: Page,
     ) -> Result<Vec<Product>, DatabaseError> {
         self.database
             .read(move |connection| {
@@ -130,8 +130,8 @@ impl Products {
                 }
                 let rows: Vec<(ProductRow, StockRow)> = wanted
                     .order(products::id)
-                    .limit(limit)
-                    .offset(offset)
+                    .limit(page.limit)
+                    .offset(page.offset)
                     .select((ProductRow::as_select(), StockRow::as_select()))
                     .load(connection)?;
                 let listed: Result<_, ForeignRow> = rows.into_iter().map(Product::try_from).collect();

@@ -50,6 +50,17 @@ pub struct Order {
     pub version: i64,
 }
 
+/// Which orders are wanted: those to which all of it applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrderFilter {
+    /// Those that have come so far.
+    pub status: Option<OrderStatus>,
+    /// Those that were placed then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Those that were placed earlier.
+    pub before: Option<DateTime<Utc>>,
+}
+
 /// A status that an order had, and the message that told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderEvent {
@@ -263,8 +274,14 @@ pub enum InvalidOrder {
     #[error("must be the name of a payment method, such as card_ok")]
     PaymentMethod,
     /// Not an [`OrderStatus`].
-    #[error("must be an order's status")]
+    #[error("must be pending, reserved, paid, confirmed, failing or failed")]
     Status,
+    /// Not a time that an order can have.
+    #[error("must be a time from 1970 to 9999 as RFC 3339 has it, such as 2026-01-31T12:00:00Z")]
+    Time,
+    /// Not a range of times.
+    #[error("must be later than placed_from")]
+    TimeRange,
     /// Not an id.
     #[error("must be the id of a product")]
     Id,

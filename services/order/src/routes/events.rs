@@ -10,6 +10,7 @@ use actix_ws::{CloseCode, Message, MessageStream, ProtocolError, Session};
 use service_kit::Problem;
 use service_kit::app::Stopping;
 use service_kit::db::DatabaseError;
+use service_kit::user::{AuthenticatedSocket, User};
 use telemetry_core::opentelemetry::context::FutureExt as _;
 use telemetry_core::server::websocket::{MessageKind, WebSocket, WebSocketTelemetry};
 use telemetry_core::{Telemetry, context};
@@ -18,7 +19,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use uuid::Uuid;
 
-use super::customer::{Authenticated, AuthenticatedSocket};
 use super::orders::OrderResponse;
 use crate::config::EventLimits;
 use crate::domain::{OrderEvent, OrderStatus};
@@ -78,18 +78,17 @@ impl Streams {
 )]
 #[get("/api/orders/{id}/events")]
 pub(super) async fn order_events(
-    customer: AuthenticatedSocket,
+    AuthenticatedSocket(customer): AuthenticatedSocket,
     orders: web::Data<Orders>,
     streams: web::Data<Streams>,
     id: web::Path<String>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let customer = customer.0;
     let id = Uuid::parse_str(&id).map_err(|_| error::order_not_found())?;
     // Before the order is read: no change is missed in between.
     let changes = orders.changes();
-    let found = context::with_baggage(customer.baggage(), orders.find(id, &customer.0)).await;
+    let found = context::with_baggage(customer.baggage(), orders.find(id, &customer)).await;
     found.map_err(Problem::from)?.ok_or_else(error::order_not_found)?;
     let slot = streams.slots.clone().try_acquire_owned().map_err(|_| {
         let detail = "Too many orders are being watched here.";
@@ -120,7 +119,7 @@ struct Stream {
     session: Session,
     orders: Orders,
     id: Uuid,
-    customer: Authenticated,
+    customer: User,
     outbox: Outbox,
     telemetry: Telemetry,
     /// The order's version that the client knows: what is no newer is not told again.
@@ -215,7 +214,7 @@ impl Stream {
 
     /// Sends the order as it is now.
     async fn tell(&mut self) -> Next {
-        let found = self.orders.find(self.id, &self.customer.0);
+        let found = self.orders.find(self.id, &self.customer);
         let order = match context::with_baggage(self.customer.baggage(), found).await {
             Ok(Some(order)) => order,
             Ok(None) => return close(CloseCode::Away),
@@ -247,7 +246,7 @@ impl Stream {
     }
 
     async fn tell_event(&mut self, event: &OrderEvent) -> Next {
-        let found = self.orders.find(self.id, &self.customer.0);
+        let found = self.orders.find(self.id, &self.customer);
         let order = match context::with_baggage(self.customer.baggage(), found).await {
             Ok(Some(order)) => order,
             Ok(None) => return close(CloseCode::Away),

@@ -2,18 +2,19 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{get, post, web};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Serialize};
 use service_kit::Problem;
 use service_kit::idempotency::{Answer, Attempt, Idempotency, IdempotencyKey, Outcome};
+use service_kit::page::Page;
 use service_kit::problem::InvalidFields;
+use service_kit::user::{AuthenticatedUser, User};
 use telemetry_core::{Telemetry, context};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::customer::Authenticated;
 use crate::checkout::{Checkout, PlaceOrderError};
-use crate::domain::{Customer, InvalidOrder, NewOrder, Order, OrderEvent, OrderStatus, Quantity};
+use crate::domain::{InvalidOrder, NewOrder, Order, OrderEvent, OrderFilter, OrderStatus, Quantity};
 use crate::error;
 use crate::store::Orders;
 
@@ -168,7 +169,7 @@ impl From<Order> for OrderResponse {
 )]
 #[post("/api/orders")]
 pub(super) async fn place_order(
-    customer: Authenticated,
+    AuthenticatedUser(customer): AuthenticatedUser,
     checkout: web::Data<Checkout>,
     orders: web::Data<Orders>,
     keys: web::Data<Idempotency>,
@@ -180,8 +181,7 @@ pub(super) async fn place_order(
     let baggage = customer.baggage();
     let placing = async move {
         let new = NewOrder::try_from(&request)?;
-        let customer = customer.0;
-        let scope = ["POST /api/orders", &customer.tenant_id.clone(), &customer.user_id.clone()];
+        let scope = ["POST /api/orders", &customer.tenant_id.clone(), &customer.id.clone()];
         let place = async |attempt| place(&checkout, &orders, attempt, new, customer).await;
         keys.answer(key, &scope, &request, place).await
     };
@@ -194,7 +194,7 @@ async fn place(
     orders: &Orders,
     attempt: Attempt,
     new: NewOrder,
-    customer: Customer,
+    customer: User,
 ) -> Outcome {
     if attempt.is_again {
         match orders.find(attempt.resource, &customer).await {
@@ -224,49 +224,73 @@ fn told(order: Order) -> Outcome {
     }
 }
 
-/// Which part of the list.
+/// Which orders, and which part of the list.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListOrdersQuery {
-    /// How many, 1 to 100.
-    #[serde(default = "default_limit")]
+    /// How many at most.
     #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: i64,
+    limit: Option<i64>,
     /// How many of the latest to leave out.
-    #[serde(default)]
     #[param(minimum = 0, default = 0)]
-    offset: i64,
+    offset: Option<i64>,
+    /// Only those of this status: `pending`, `reserved`, `paid`, `confirmed`, `failing` or `failed`.
+    #[param(example = "confirmed")]
+    status: Option<String>,
+    /// Only those that were placed then or later.
+    #[param(format = DateTime, example = "2026-01-31T12:00:00Z")]
+    placed_from: Option<String>,
+    /// Only those that were placed earlier.
+    #[param(format = DateTime, example = "2026-02-01T00:00:00Z")]
+    placed_before: Option<String>,
 }
 
-fn default_limit() -> i64 {
-    20
+impl ListOrdersQuery {
+    fn check(&self) -> Result<(OrderFilter, Page), InvalidFields> {
+        let mut invalid = InvalidFields::default();
+        let page = Page::check(self.limit, self.offset, &mut invalid);
+        let status = self.status.as_deref().map(str::parse).transpose();
+        let status = invalid.check("status", status);
+        let from = invalid.check("placed_from", self.placed_from.as_deref().map(time).transpose());
+        let before = invalid.check("placed_before", self.placed_before.as_deref().map(time).transpose());
+        if let (Some(Some(from)), Some(Some(before))) = (from, before)
+            && before <= from
+        {
+            invalid.add("placed_before", InvalidOrder::TimeRange);
+        }
+        match (page, status, from, before) {
+            (Some(page), Some(status), Some(from), Some(before)) if invalid.is_empty() => {
+                Ok((OrderFilter { status, from, before }, page))
+            }
+            _ => Err(invalid),
+        }
+    }
 }
 
-fn page_limit(limit: i64) -> Result<i64, &'static str> {
-    if (1..=100).contains(&limit) { Ok(limit) } else { Err("must be a whole number from 1 to 100") }
-}
-
-fn page_offset(offset: i64) -> Result<i64, &'static str> {
-    if offset >= 0 { Ok(offset) } else { Err("must be a whole number from 0") }
+/// Both databases order the times of these years as the calendar does.
+fn time(text: &str) -> Result<DateTime<Utc>, InvalidOrder> {
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| InvalidOrder::Time)?.to_utc();
+    if (1970..=9999).contains(&time.year()) { Ok(time) } else { Err(InvalidOrder::Time) }
 }
 
 /// The caller's own orders, the latest first.
 #[utoipa::path(
     params(ListOrdersQuery),
-    responses((status = 200, description = "The orders.", body = [OrderResponse])),
+    responses(
+        (status = 200, description = "The orders.", body = [OrderResponse]),
+        (status = 422, description = "`validation_failed`"),
+    ),
     security(("user_token" = []))
 )]
 #[get("/api/orders")]
 pub(super) async fn list_orders(
-    customer: Authenticated,
+    AuthenticatedUser(customer): AuthenticatedUser,
     orders: web::Data<Orders>,
     query: web::Query<ListOrdersQuery>,
 ) -> Result<web::Json<Vec<OrderResponse>>, Problem> {
-    let mut invalid = InvalidFields::default();
-    let limit = invalid.check("limit", page_limit(query.limit));
-    let offset = invalid.check("offset", page_offset(query.offset));
-    let (Some(limit), Some(offset)) = (limit, offset) else { return Err(invalid.into()) };
-    let listing = orders.list(&customer.0, limit, offset);
+    let (filter, page) = query.check()?;
+    let listing = orders.list(&customer, filter, page);
     let orders = context::with_baggage(customer.baggage(), listing).await?;
     Ok(web::Json(orders.into_iter().map(OrderResponse::from).collect()))
 }
@@ -279,14 +303,14 @@ pub(super) async fn list_orders(
 )]
 #[get("/api/orders/{id}")]
 pub(super) async fn find_order(
-    customer: Authenticated,
+    AuthenticatedUser(customer): AuthenticatedUser,
     orders: web::Data<Orders>,
     id: web::Path<String>,
 ) -> Result<web::Json<OrderResponse>, Problem> {
     // What is no id is the id of no order.
     let id = Uuid::parse_str(&id).map_err(|_| error::order_not_found())?;
     let reading = async {
-        let order = orders.find(id, &customer.0).await?.ok_or_else(error::order_not_found)?;
+        let order = orders.find(id, &customer).await?.ok_or_else(error::order_not_found)?;
         let history = orders.events(id, 0).await?.into_iter().map(OrderEventResponse::from).collect();
         Ok(web::Json(OrderResponse { history: Some(history), ..order.into() }))
     };

@@ -10,13 +10,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
 use service_kit::db::{Connection, Database, DatabaseError};
+use service_kit::page::Page;
+use service_kit::user::User;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::mails::{self, MailMessage};
 use super::rows::{EventRow, OrderChange, OrderRow, corrupt, now};
 use super::schema::{order_events, order_states, orders};
-use crate::domain::{Amount, Customer, NewOrder, Order, OrderEvent, OrderStatus};
+use crate::domain::{Amount, NewOrder, Order, OrderEvent, OrderFilter, OrderStatus};
 use crate::outbox::{Change, Changes, Destination, Outbox};
 
 /// The orders of this service. Cheap to clone.
@@ -67,12 +69,12 @@ impl Orders {
     ///
     /// # Errors
     /// Where the database fails, or has an order of this id.
-    pub async fn insert(&self, id: Uuid, new: NewOrder, customer: &Customer) -> Result<Order, DatabaseError> {
+    pub async fn insert(&self, id: Uuid, new: NewOrder, customer: &User) -> Result<Order, DatabaseError> {
         let now = now();
         let order = Order {
             id,
             tenant_id: customer.tenant_id.clone(),
-            user_id: customer.user_id.clone(),
+            user_id: customer.id.clone(),
             product_id: new.product_id,
             quantity: new.quantity,
             order_type: new.order_type,
@@ -206,8 +208,8 @@ impl Orders {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn find(&self, id: Uuid, customer: &Customer) -> Result<Option<Order>, DatabaseError> {
-        let (tenant_id, user_id) = (customer.tenant_id.clone(), customer.user_id.clone());
+    pub async fn find(&self, id: Uuid, customer: &User) -> Result<Option<Order>, DatabaseError> {
+        let (tenant_id, user_id) = (customer.tenant_id.clone(), customer.id.clone());
         self.database
             .read(move |connection: &mut Connection| {
                 let row: Option<OrderRow> = orders::table
@@ -240,26 +242,37 @@ impl Orders {
             .await
     }
 
-    /// The customer's own orders, the latest first.
+    /// The customer's own orders that are wanted, the latest first.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn list(
         &self,
-        customer: &Customer,
-        limit: i64,
-        offset: i64,
+        customer: &User,
+        filter: OrderFilter,
+        page: Page,
     ) -> Result<Vec<Order>, DatabaseError> {
-        let (tenant_id, user_id) = (customer.tenant_id.clone(), customer.user_id.clone());
+        let (tenant_id, user_id) = (customer.tenant_id.clone(), customer.id.clone());
         let rows: Vec<OrderRow> = self
             .database
             .read(move |connection: &mut Connection| {
-                orders::table
+                let mut wanted = orders::table
                     .filter(orders::tenant_id.eq(tenant_id))
                     .filter(orders::user_id.eq(user_id))
+                    .into_boxed();
+                if let Some(status) = filter.status {
+                    wanted = wanted.filter(orders::status.eq(status.as_str()));
+                }
+                if let Some(from) = filter.from {
+                    wanted = wanted.filter(orders::created_at.ge(from.naive_utc()));
+                }
+                if let Some(before) = filter.before {
+                    wanted = wanted.filter(orders::created_at.lt(before.naive_utc()));
+                }
+                wanted
                     .order((orders::created_at.desc(), orders::id.desc()))
-                    .limit(limit)
-                    .offset(offset)
+                    .limit(page.limit)
+                    .offset(page.offset)
                     .select(OrderRow::as_select())
                     .load(connection)
                     .map_err(DatabaseError::from)

@@ -53,3 +53,56 @@ async fn every_mistake_of_an_order_is_named_and_no_value_repeated() {
     assert_eq!(fields, ["product_id", "quantity", "payment_method", "order_type"]);
     assert!(!problem.to_string().contains("4111"), "{problem}");
 }
+
+#[actix_web::test]
+async fn orders_are_listed_by_status_and_by_when_they_were_placed() {
+    let house = spawn_house(2).await;
+    let mut ids = Vec::new();
+    for (method, status) in [("card_ok", 201), ("card_declined", 402), ("card_ok", 201)] {
+        ids.push(house.place(1, method).await.json(status)["order_id"].clone());
+    }
+    let list = async |query: &str| {
+        let path = format!("/api/orders?{query}");
+        let listed = house.order.get(&path).from_user(&house.token).send().await.json(200);
+        listed.as_array().unwrap().iter().map(|order| order["order_id"].clone()).collect::<Vec<_>>()
+    };
+    let latest_first = |wanted: &[usize]| wanted.iter().map(|index| ids[*index].clone()).collect::<Vec<_>>();
+    let placed = house.find(&ids[1]).await["created_at"].as_str().unwrap().to_owned();
+    for (query, wanted) in [
+        (String::new(), &[2, 1, 0][..]),
+        ("status=confirmed".to_owned(), &[2, 0]),
+        ("status=failed".to_owned(), &[1]),
+        ("status=paid".to_owned(), &[]),
+        ("status=confirmed&limit=1&offset=1".to_owned(), &[0]),
+        (format!("placed_from={placed}"), &[2, 1]),
+        (format!("placed_before={placed}"), &[0]),
+        (format!("placed_from={placed}&status=confirmed"), &[2]),
+        (format!("placed_from=2026-01-01T00:00:00%2B01:00&placed_before={placed}"), &[0]),
+        ("placed_from=9999-01-01T00:00:00Z".to_owned(), &[]),
+        ("placed_before=1970-01-01T00:00:00Z".to_owned(), &[]),
+    ] {
+        assert_eq!(list(&query).await, latest_first(wanted), "{query}");
+    }
+}
+
+#[actix_web::test]
+async fn every_mistake_of_a_list_is_named_and_unbounded_ones_are_refused() {
+    let house = spawn_house(1).await;
+    for (query, fields) in [
+        ("limit=101&offset=-1", &["limit", "offset"][..]),
+        ("status=4111", &["status"]),
+        ("placed_from=4111&placed_before=0000-01-01T00:00:00Z", &["placed_from", "placed_before"]),
+        ("placed_before=9999-12-31T23:59:59-01:00", &["placed_before"]),
+        ("placed_from=2026-01-02T00:00:00Z&placed_before=2026-01-02T00:00:00Z", &["placed_before"]),
+    ] {
+        let path = format!("/api/orders?{query}");
+        let answer = house.order.get(&path).from_user(&house.token).send().await;
+        let problem = answer.assert_problem(422, "validation_failed");
+        let errors = problem["errors"].as_array().unwrap();
+        let named: Vec<_> = errors.iter().map(|error| error["field"].as_str().unwrap()).collect();
+        assert_eq!(named, fields, "{query}");
+        assert!(!problem.to_string().contains("4111"), "{problem}");
+    }
+    let unknown = house.order.get("/api/orders?colour=red").from_user(&house.token).send().await;
+    unknown.assert_problem(400, "invalid_query");
+}

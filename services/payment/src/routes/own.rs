@@ -3,6 +3,7 @@
 use actix_web::{get, post, web};
 use serde::{Deserialize, Serialize};
 use service_kit::Problem;
+use service_kit::page::Page;
 use service_kit::problem::InvalidFields;
 use service_kit::user::{Admin, AuthenticatedUser};
 use telemetry_core::context;
@@ -13,10 +14,6 @@ use super::payments::{PaymentResponse, RefundResponse};
 use crate::billing::Billing;
 use crate::domain::PaymentState;
 use crate::error;
-
-/// What fits on a screen, and what one answer may hold.
-const DEFAULT_LIMIT: i64 = 20;
-const MAX_LIMIT: i64 = 100;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -57,25 +54,17 @@ pub(super) async fn list_payments(
     billing: web::Data<Billing>,
     query: web::Query<ListPaymentsQuery>,
 ) -> Result<web::Json<PaymentsResponse>, Problem> {
-    let (limit, offset) = (query.limit.unwrap_or(DEFAULT_LIMIT), query.offset.unwrap_or(0));
     let mut invalid = InvalidFields::default();
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        invalid.add("limit", "a limit is 1 to 100");
-    }
-    if offset < 0 {
-        invalid.add("offset", "an offset is 0 or more");
-    }
+    let page = Page::check(query.limit, query.offset, &mut invalid);
     let status = query.status.clone();
     if status.as_deref().is_some_and(|status| !PaymentState::NAMES.contains(&status)) {
         invalid.add("status", "a status is pending, captured, declined, failed, voided or refunded");
     }
-    if !invalid.is_empty() {
-        return Err(invalid.into());
-    }
-    let listing = billing.list(user.id.clone(), status, limit, offset);
+    let Some(page) = page.filter(|_| invalid.is_empty()) else { return Err(invalid.into()) };
+    let listing = billing.list(user.id.clone(), status, page);
     let payments = context::with_baggage(user.baggage(), listing).await?;
     let payments = payments.into_iter().map(PaymentResponse::from).collect();
-    Ok(web::Json(PaymentsResponse { payments, limit, offset }))
+    Ok(web::Json(PaymentsResponse { payments, limit: page.limit, offset: page.offset }))
 }
 
 /// The caller's own payment of an order.

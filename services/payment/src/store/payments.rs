@@ -7,6 +7,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
 use service_kit::db::{Connection, Database, DatabaseError};
+use service_kit::page::Page;
 use uuid::Uuid;
 
 use super::rows::PaymentRow;
@@ -113,8 +114,7 @@ impl Payments {
         &self,
         user_id: String,
         status: Option<String>,
-        limit: i64,
-        offset: i64,
+        page: Page,
     ) -> Result<Vec<Payment>, DatabaseError> {
         self.database
             .read(move |connection| {
@@ -128,8 +128,8 @@ impl Payments {
                 }
                 let rows: Vec<PaymentRow> = wanted
                     .order((payments::created_at.desc(), payments::order_id.desc()))
-                    .limit(limit)
-                    .offset(offset)
+                    .limit(page.limit)
+                    .offset(page.offset)
                     .select(PaymentRow::as_select())
                     .load(connection)?;
                 let payments: Result<_, _> = rows.into_iter().map(Payment::try_from).collect();
