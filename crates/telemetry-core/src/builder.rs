@@ -355,12 +355,12 @@ impl TelemetryBuilder {
         if let Some((sampler, name)) = self.sampler.take()
             && env.source(SAMPLER) <= Source::Code
         {
-            config.note(SAMPLER, name.to_owned());
+            config.note(env, SAMPLER, name.to_owned());
             self.own.parts.sampler(sampler);
         }
         for (what, _) in &self.notes {
             let all = self.notes.iter().filter(|(other, _)| other == what).map(|(_, name)| *name);
-            config.note(what, all.collect::<Vec<_>>().join(", "));
+            config.note(env, what, all.collect::<Vec<_>>().join(", "));
         }
         ConfiguredTelemetry { config, own: self.own }
     }
@@ -381,23 +381,27 @@ impl TelemetryBuilder {
         }
     }
 
-    /// Under those of the variables.
-    fn add_attributes(&mut self, config: &mut Config, env: &Env) {
+    /// Under those of the variables and the file.
+    fn add_attributes(&mut self, config: &mut Config, env: &mut Env) {
         const ENVIRONMENT: &str = "deployment.environment.name";
-        if self.attributes.is_empty() {
-            return;
-        }
-        let shown: Vec<String> =
-            self.attributes.iter().map(|one| format!("{}={}", one.key, one.value)).collect();
-        config.note("resource_attributes", shown.join(","));
         // `ENVIRONMENT` is stronger, where somebody set it.
         let is_environment_set = env.source("ENVIRONMENT") > Source::Code;
         let attributes = std::mem::take(&mut self.attributes).into_iter();
         let own = attributes
             .filter(|one| !(is_environment_set && one.key.as_str() == ENVIRONMENT))
             .map(|one| (one.key.to_string(), one.value));
-        // The last one counts.
         let own: Vec<(String, Value)> = own.collect();
+        let is_in_force =
+            |key: &str| config.service.resource_attributes.iter().all(|(other, _)| other != key);
+        let shown: Vec<String> = own
+            .iter()
+            .filter(|(key, _)| is_in_force(key))
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        if !shown.is_empty() {
+            config.note(env, "resource_attributes", shown.join(","));
+        }
+        // The last one counts.
         config.service.resource_attributes.splice(0..0, own);
     }
 }
@@ -407,8 +411,8 @@ const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 /// Telemetry whose configuration has been read; made by [`TelemetryBuilder::read`].
 #[must_use = "nothing is set up before `init`"]
 pub struct ConfiguredTelemetry {
-    config: Config,
-    own: Own,
+    pub(crate) config: Config,
+    pub(crate) own: Own,
 }
 
 impl ConfiguredTelemetry {

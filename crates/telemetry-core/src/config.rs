@@ -132,11 +132,7 @@ impl Config {
         let propagators = traces::read_propagators(env);
         let baggage_attributes = read_baggage_attributes(env);
         let baggage_trusted_urls = read_paths("BAGGAGE_TRUSTED_URLS", &[], env);
-        let excluded_urls = read_paths(
-            "OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS",
-            &["/health", "/ready", "/metrics", "/favicon.ico"],
-            env,
-        );
+        let excluded_urls = read_paths("OTEL_INSTRUMENTATION_HTTP_SERVER_EXCLUDED_URLS", &EXCLUDED_URLS, env);
         let database = Database::read(env);
         let http = Http::read(env);
         refuse_what_is_not_honoured(env);
@@ -161,10 +157,13 @@ impl Config {
         }
     }
 
-    /// Notes what code decided beside the variables, in place of what was noted under this name before.
-    pub(crate) fn note(&mut self, name: &str, value: String) {
-        self.settings.retain(|setting| setting.name != name);
-        self.settings.push(Setting { name: name.to_owned(), value, source: Source::Code });
+    /// Notes what code decided beside the variables, in place of what was noted under this name before: here, and in
+    /// what it was read from, which the doctor shows.
+    pub(crate) fn note(&mut self, env: &mut Env, name: &str, value: String) {
+        let setting = Setting { name: name.to_owned(), value, source: Source::Code };
+        env.replace(setting.clone());
+        self.settings.retain(|other| other.name != name);
+        self.settings.push(setting);
     }
 
     /// Whether `ENVIRONMENT` is `development`.
@@ -198,6 +197,9 @@ impl Config {
 }
 
 const DEVELOPMENT: &str = "development";
+
+/// What is asked so often that its telemetry would hide the rest.
+pub(crate) const EXCLUDED_URLS: [&str; 4] = ["/health", "/ready", "/metrics", "/favicon.ico"];
 
 fn read_baggage_attributes(env: &mut Env) -> Vec<String> {
     const EXPECTED: &str = "names of baggage entries, separated by commas, or none";

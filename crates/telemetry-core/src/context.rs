@@ -31,6 +31,8 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
             work()
         })
     };
+    #[cfg(any(test, feature = "testing"))]
+    let work = crate::testing::collected(work);
     #[expect(clippy::disallowed_methods, reason = "this is the function that carries the context")]
     let task = tokio::task::spawn_blocking(work);
     match task.await {

@@ -176,6 +176,14 @@ pub(crate) fn own_text(error: &(dyn Error + 'static)) -> String {
     crate::redact::text(&error.to_string()).into_owned()
 }
 
+/// How each cause of an error begins in `exception.stacktrace`, on a line of its own.
+pub(crate) const CAUSED_BY: &str = "caused by: ";
+
+/// An error and its causes, as `exception.stacktrace` has them.
+pub(crate) fn stacktrace(error: &(dyn Error + 'static)) -> String {
+    cut(chain(error, &format!("\n{CAUSED_BY}")))
+}
+
 /// An error's text may be as long as what it complains about.
 const MAX_TEXT_LENGTH: usize = 4096;
 
@@ -213,7 +221,7 @@ impl Exception {
     }
 
     pub(crate) fn new(kind: impl Into<Cow<'static, str>>, error: &(dyn Error + 'static)) -> Self {
-        Self { kind: kind.into(), message: cut(own_text(error)), chain: cut(chain(error, "\ncaused by: ")) }
+        Self { kind: kind.into(), message: cut(own_text(error)), chain: stacktrace(error) }
     }
 
     /// Of work that has just panicked on this thread.

@@ -77,7 +77,8 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
-use crate::config::{self, ExemplarFilter, HistogramAggregation, Http, Propagator};
+use crate::builder::{ConfiguredTelemetry, TelemetryBuilder};
+use crate::config::{self, Env, ExemplarFilter, HistogramAggregation, Http, Propagator};
 use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows};
 use crate::names::{BAGGAGE_ATTRIBUTES, SCOPE};
@@ -110,6 +111,13 @@ struct Settings {
     propagation: Propagation,
     database: config::Database,
     http: Http,
+    baggage_attributes: Vec<String>,
+    baggage_trusted_paths: PathPatterns,
+    excluded_paths: PathPatterns,
+    #[cfg(feature = "actix")]
+    server_hooks: crate::server::ServerHooks,
+    #[cfg(feature = "reqwest")]
+    client_hooks: crate::client::ClientHooks,
 }
 
 impl Default for Settings {
@@ -119,6 +127,13 @@ impl Default for Settings {
             propagation: Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]),
             database: config::Database::default(),
             http: Http::default(),
+            baggage_attributes: BAGGAGE_ATTRIBUTES.map(str::to_owned).to_vec(),
+            baggage_trusted_paths: PathPatterns::new(["/internal/*"]),
+            excluded_paths: PathPatterns::new(config::EXCLUDED_URLS),
+            #[cfg(feature = "actix")]
+            server_hooks: crate::server::ServerHooks::default(),
+            #[cfg(feature = "reqwest")]
+            client_hooks: crate::client::ClientHooks::default(),
         }
     }
 }
@@ -137,7 +152,8 @@ pub struct TestTelemetry {
 }
 
 impl TestTelemetry {
-    /// Everything sampled, `/health` and `/metrics` excluded, W3C propagation, all callers' baggage trusted.
+    /// Everything sampled, `/health`, `/ready`, `/metrics` and `/favicon.ico` excluded, W3C propagation, all callers'
+    /// baggage trusted.
     ///
     /// As after [`init`](crate::init), a `reqwest::Client` of one's own can be built then:
     ///
@@ -174,14 +190,61 @@ impl TestTelemetry {
         Self::build(Settings { http, ..Settings::default() })
     }
 
+    /// As the program's own set-up in code asks for it, so that a test sees what the program does: excluded paths,
+    /// captured headers, all other settings of HTTP, databases, propagation and baggage, and the hooks of every server
+    /// and client. No variable is read. Everything is sampled and stays in memory; exporters, processors, samplers,
+    /// providers and attributes of the resource are left out.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use actix_web::{App, test, web};
+    /// use telemetry_core::testing::TestTelemetry;
+    /// use telemetry_core::{Telemetry, TelemetryBuilder};
+    ///
+    /// /// What `main` calls `init` of.
+    /// fn telemetry() -> TelemetryBuilder {
+    ///     Telemetry::builder("order-service", "1.2.0").excluded_paths(["/ping"])
+    /// }
+    ///
+    /// let telemetry = TestTelemetry::with_builder(telemetry());
+    /// let app = App::new().route("/ping", web::get().to(async || "pong")).wrap(telemetry.server());
+    /// let app = test::init_service(app).await;
+    /// let ping = test::TestRequest::get().uri("/ping").to_request();
+    /// assert_eq!(test::call_and_read_body(&app, ping).await, "pong");
+    /// assert_eq!(telemetry.trees(), []);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// On a wrong setting, with what the start would tell.
+    pub fn with_builder(builder: TelemetryBuilder) -> Self {
+        let mut env = Env::of::<&str, &str>([]);
+        let ConfiguredTelemetry { config, own } = builder.read(&mut env);
+        if let Err(error) = env.finish() {
+            panic!("{error}");
+        }
+        Self::build(Settings {
+            sampler: Sampler::AlwaysOn,
+            propagation: Propagation::new(&config.propagators).reserving(config.baggage_attributes.clone()),
+            database: config.database,
+            http: config.http,
+            baggage_attributes: config.baggage_attributes,
+            baggage_trusted_paths: PathPatterns::new(config.baggage_trusted_urls),
+            excluded_paths: PathPatterns::new(config.excluded_urls),
+            #[cfg(feature = "actix")]
+            server_hooks: own.server_hooks,
+            #[cfg(feature = "reqwest")]
+            client_hooks: own.client_hooks,
+        })
+    }
+
     fn build(settings: Settings) -> Self {
-        let Settings { sampler, propagation, database, http } = settings;
         // As `init` does: the code under test builds its clients.
         export::install_crypto_provider();
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
-            .with_sampler(UnlessUntraced(Deferring(sampler)))
-            .with_span_processor(BaggageAttributes::new(BAGGAGE_ATTRIBUTES))
+            .with_sampler(UnlessUntraced(Deferring(settings.sampler)))
+            .with_span_processor(BaggageAttributes::new(settings.baggage_attributes))
             .with_span_processor(Recorder(records.clone()))
             .build();
         let reader = PullReader::new(Overflows::new(CARDINALITY_LIMIT));
@@ -192,23 +255,23 @@ impl TestTelemetry {
         let telemetry = Telemetry::from_parts(Inner {
             tracer: tracers.tracer(SCOPE),
             meter: meters.meter(SCOPE),
-            propagation,
-            baggage_trusted_paths: PathPatterns::new(["/internal/*"]),
-            excluded_paths: PathPatterns::new(["/health", "/metrics"]),
+            propagation: settings.propagation,
+            baggage_trusted_paths: settings.baggage_trusted_paths,
+            excluded_paths: settings.excluded_paths,
             exemplars: Exemplars::new(ExemplarFilter::TraceBased),
-            http,
+            http: settings.http,
             #[cfg(feature = "reqwest")]
             hosts: crate::client::Hosts::default(),
             #[cfg(feature = "diesel")]
             statements: Arc::default(),
             #[cfg(feature = "actix")]
-            server_hooks: crate::server::ServerHooks::default(),
+            server_hooks: settings.server_hooks,
             #[cfg(feature = "reqwest")]
-            client_hooks: crate::client::ClientHooks::default(),
+            client_hooks: settings.client_hooks,
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,
-            database,
+            database: settings.database,
             has_database: AtomicBool::new(false),
             background: Background::on_current_runtime(),
             runtimes: None,
@@ -217,7 +280,10 @@ impl TestTelemetry {
         Self { telemetry, records, loggers, reader, _meters: meters }
     }
 
-    /// Makes `tracing` spans and events of this thread go here while the guard lives.
+    /// Makes `tracing` spans and events of this thread go here while the guard lives, and those of the work that it gives
+    /// to blocking threads by [`context::blocking`](crate::context::blocking) or
+    /// [`Pool::run`](crate::db::Pool::run). A server's workers are threads of their own: let the test run the
+    /// service on its own thread, by actix-web's `test::init_service` for example.
     #[must_use]
     pub fn collect_tracing(&self) -> DefaultGuard {
         LazyLock::force(&SECOND_DISPATCH);
@@ -399,6 +465,12 @@ impl TestTelemetry {
     fn read_metrics(&self) -> ResourceMetrics {
         self.reader.read().expect("the provider lives as long as this")
     }
+}
+
+/// `work`, whose `tracing` spans and events go where those of this thread go now, wherever it is run.
+pub(crate) fn collected<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let dispatch = tracing::dispatcher::get_default(Dispatch::clone);
+    move || tracing::dispatcher::with_default(&dispatch, work)
 }
 
 /// Compares span trees whole; [`SpanTree::any`] of the expected ones is heeded.

@@ -3,13 +3,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use actix_web::test::{TestRequest, call_and_read_body, init_service};
+use actix_web::{App, web};
+use diesel::SqliteConnection;
+use diesel::r2d2::ConnectionManager;
 use opentelemetry::trace::{
     Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId,
     TraceState, Tracer as _,
 };
 use opentelemetry::{Context, KeyValue};
-use telemetry_core::opentelemetry;
+use telemetry_core::db::{Database, PoolOptions};
+use telemetry_core::opentelemetry_sdk::trace::Sampler;
 use telemetry_core::testing::{TestTelemetry, assert_same_trees, span};
+use telemetry_core::{Telemetry, context, opentelemetry};
 
 /// What the assertion says as it fails.
 fn failure(assertion: impl FnOnce()) -> String {
@@ -205,4 +211,62 @@ fn what_a_span_lost_cannot_be_said_to_hold_no_canary() {
     });
     let message = failure(|| telemetry.assert_absent(CANARY));
     assert_eq!(message, "the span \"full\" lost 72 attributes, events or links unseen");
+}
+
+#[tokio::test]
+async fn work_on_blocking_threads_is_collected_with_the_test_that_gave_it() {
+    let telemetry = TestTelemetry::new();
+    let _tracing = telemetry.collect_tracing();
+    let name = "sqlite://:memory:";
+    let manager = ConnectionManager::<SqliteConnection>::new(name);
+    let pool = telemetry.pool(manager, Database::from_url(name).unwrap(), PoolOptions::default()).unwrap();
+    let work = || tracing::info_span!("inside").in_scope(|| tracing::info!("from a blocking thread"));
+    pool.run(move |_| work()).await.unwrap();
+    context::blocking(|| tracing::info!("from another")).await;
+    assert_eq!(telemetry.log("from a blocking thread").span.as_deref(), Some("inside"));
+    assert_eq!(telemetry.log("from another").severity, "INFO");
+    telemetry.assert_trees([span("inside", SpanKind::Internal)]).await;
+}
+
+#[actix_web::test]
+async fn telemetry_made_from_a_builder_does_what_the_program_does() {
+    let builder = Telemetry::builder("shop", "1.0.0")
+        .excluded_paths(["/ping"])
+        .capture_server_request_headers(["x-app-*"])
+        .setting("OTEL_PROPAGATORS", "b3")
+        .setting("BAGGAGE_ATTRIBUTES", "cart.id")
+        .sampler(Sampler::AlwaysOff)
+        .on_server_request(|_, span| span.set_attribute(KeyValue::new("app.hooked", true)))
+        .on_client_request(|_, span| span.set_attribute(KeyValue::new("app.hooked", true)));
+    let telemetry = TestTelemetry::with_builder(builder);
+    let client = telemetry.client();
+    let ask = move || {
+        let client = client.clone();
+        async move {
+            let entries = [KeyValue::new("cart.id", "c-1"), KeyValue::new("tenant.id", "t-1")];
+            // Nobody listens there.
+            let asked = client.get("http://127.0.0.1:1/").send();
+            if context::with_baggage(entries, asked).await.is_ok() { "answered" } else { "asked" }
+        }
+    };
+    let app = App::new().route("/ping", web::get().to(async || "pong")).route("/ask", web::get().to(ask));
+    let app = init_service(app.wrap(telemetry.server())).await;
+    for path in ["/ping", "/ask"] {
+        let caller = ("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1");
+        let request = TestRequest::get().uri(path).insert_header(caller);
+        call_and_read_body(&app, request.insert_header(("x-app-version", "7")).to_request()).await;
+    }
+    let [request] = telemetry.finished(1).await.try_into().expect("the path that is not excluded");
+    assert_eq!(request.attributes["http.request.header.x-app-version"].to_string(), "[\"7\"]");
+    assert_eq!(request.attributes["app.hooked"], true.into());
+    assert_eq!(telemetry.spans()[0].span_context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    let asked = &request.children[0].attributes;
+    assert_eq!((&asked["app.hooked"], &asked["cart.id"]), (&true.into(), &"c-1".into()));
+    assert_eq!(asked.get("tenant.id"), None);
+}
+
+#[test]
+#[should_panic = "the configuration has 1 mistake\n  OTEL_BSP_MAX_QUEUE_SIZE=0: expected a whole number greater than 0"]
+fn a_builder_with_a_mistake_is_told_as_the_start_tells_it() {
+    TestTelemetry::with_builder(Telemetry::builder("shop", "1.0.0").setting("OTEL_BSP_MAX_QUEUE_SIZE", 0));
 }

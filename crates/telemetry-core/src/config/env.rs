@@ -346,6 +346,12 @@ impl Env {
         self.settings.push(Setting { name: name.to_owned(), value: value.into(), source });
     }
 
+    /// Records a setting in place of those of its name.
+    pub(super) fn replace(&mut self, setting: Setting) {
+        self.settings.retain(|other| other.name != setting.name);
+        self.settings.push(setting);
+    }
+
     /// What was recorded so far, in the order of reading.
     pub fn settings(&self) -> &[Setting] {
         &self.settings

@@ -206,7 +206,12 @@ impl FromStr for Endpoint {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
+        let has_scheme = text.contains("://");
+        let url = if has_scheme { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
+        // `http//collector:4318` and `http:/collector:4318` are misspelt schemes, and no hosts of that name.
+        let is_misspelt = |url: &Url| {
+            !has_scheme && (matches!(url.host_str(), Some("http" | "https")) || url.path().starts_with("//"))
+        };
         let plain = |url: &Url| {
             matches!(url.scheme(), "http" | "https")
                 && url.username().is_empty()
@@ -214,7 +219,7 @@ impl FromStr for Endpoint {
                 && url.query().is_none()
                 && url.fragment().is_none()
         };
-        url.ok().filter(plain).map(Self).ok_or(())
+        url.ok().filter(|url| plain(url) && !is_misspelt(url)).map(Self).ok_or(())
     }
 }
 

@@ -581,7 +581,9 @@ fn a_port_for_prometheus_is_opened_where_it_is_asked_for() {
 
 #[test]
 fn an_endpoint_that_cannot_be_used_is_refused() {
-    for text in ["ftp://collector", "http://", "http://collector/?key=1", "http://collector:99999"] {
+    let misspelt = ["http//collector:4318", "http:/collector:4318", "https//collector", "htp//collector"];
+    let others = ["ftp://collector", "http://", "http://collector/?key=1", "http://collector:99999"];
+    for text in misspelt.into_iter().chain(others) {
         assert_eq!(mistakes(&[("OTEL_EXPORTER_OTLP_ENDPOINT", text)]).len(), 1, "{text}");
     }
 }

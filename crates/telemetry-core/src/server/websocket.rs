@@ -12,7 +12,7 @@
 //! use std::time::Duration;
 //!
 //! use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, web};
-//! use actix_ws::{CloseCode, Message};
+//! use actix_ws::{CloseCode, Message, ProtocolError};
 //! use telemetry_core::server::websocket::{MessageKind, WebSocketTelemetry};
 //!
 //! #[get("/echo")]
@@ -51,11 +51,12 @@
 //!                 }
 //!                 Some(Ok(Message::Binary(_) | Message::Continuation(_))) => break CloseCode::Unsupported,
 //!                 Some(Ok(Message::Pong(_) | Message::Nop)) => {}
+//!                 // The client went away without a word.
+//!                 Some(Err(ProtocolError::Io(_))) | None => return,
 //!                 Some(Err(error)) => {
 //!                     socket.failed("websocket_protocol", &error);
 //!                     break CloseCode::Protocol;
 //!                 }
-//!                 None => return, // the client went away without a word
 //!             }
 //!         };
 //!         socket.closed(code.into());

@@ -14,7 +14,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::is_export_path;
-use crate::span::{chain, cut, own_text};
+use crate::span::{chain, cut, own_text, stacktrace};
 
 /// Makes each event a log record of OpenTelemetry's current span.
 ///
@@ -161,7 +161,7 @@ impl Visit for Fields {
         }
         self.has_exception = true;
         self.record.add_attribute(attribute::EXCEPTION_MESSAGE, cut(own_text(value)));
-        self.record.add_attribute(attribute::EXCEPTION_STACKTRACE, cut(chain(value, "\ncaused by: ")));
+        self.record.add_attribute(attribute::EXCEPTION_STACKTRACE, stacktrace(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

@@ -1,6 +1,7 @@
 //! Settings in code, each of which has a variable that wins.
 
 use telemetry_core::config::{Env, Exporter};
+use telemetry_core::doctor::Examination;
 use telemetry_core::opentelemetry::KeyValue;
 use telemetry_core::{Config, Telemetry};
 
@@ -95,6 +96,45 @@ fn the_environment_wins_over_every_setting_of_the_code() {
         "{}",
         config.summary()
     );
+}
+
+#[test]
+fn the_start_and_the_doctor_tell_what_code_decided_and_nothing_that_is_not_in_force() {
+    let settings = |variables: &[(&str, &str)]| {
+        let mut env = Env::of(variables.iter().copied());
+        let configured = Telemetry::builder("code-service", "1.0.0")
+            .resource_attributes([KeyValue::new("team.name", "code"), KeyValue::new("team.size", 7)])
+            .sampler(Asked::default())
+            .span_exporter(OwnExporter::default())
+            .read(&mut env);
+        let told = configured.config().settings().to_vec();
+        let report = Examination::new(configured.config(), env).without_probe().examine();
+        assert_eq!(report.settings, told, "the doctor shows what the start logs");
+        told.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let one = |settings: &[String], name: &str| {
+        let found: Vec<&String> = settings.iter().filter(|line| line.starts_with(name)).collect();
+        assert!(found.len() <= 1, "{found:?}");
+        found.first().map(|line| (*line).clone())
+    };
+
+    let all = settings(&[]);
+    let told = |name| one(&all, name);
+    assert_eq!(
+        told("resource_attributes").as_deref(),
+        Some("resource_attributes = team.name=code,team.size=7 (code)")
+    );
+    let sampler = "OTEL_TRACES_SAMPLER = builder::harness::Asked (code)";
+    assert_eq!(told("OTEL_TRACES_SAMPLER ").as_deref(), Some(sampler));
+    assert_eq!(told("span_exporter").as_deref(), Some("span_exporter = builder::harness::Exporter (code)"));
+
+    let some = settings(&[("OTEL_RESOURCE_ATTRIBUTES", "team.name=env")]);
+    assert_eq!(
+        one(&some, "resource_attributes").as_deref(),
+        Some("resource_attributes = team.size=7 (code)")
+    );
+    let none = settings(&[("OTEL_RESOURCE_ATTRIBUTES", "team.name=env,team.size=8")]);
+    assert_eq!(one(&none, "resource_attributes"), None);
 }
 
 #[test]

@@ -93,7 +93,10 @@ fn points<T: Copy + Display>(
     let unit = metric.unit();
     let unit = if unit.is_empty() || unit == "1" { String::new() } else { format!(" {unit}") };
     let name = |attributes: &mut dyn Iterator<Item = &KeyValue>| {
-        let attributes: Vec<String> = attributes.map(attribute).collect();
+        let mut attributes: Vec<&KeyValue> = attributes.collect();
+        // The SDK has those of a series in the order of its first measurement.
+        attributes.sort_unstable_by(|one, other| one.key.as_str().cmp(other.key.as_str()));
+        let attributes: Vec<String> = attributes.into_iter().map(attribute).collect();
         match attributes.as_slice() {
             [] => metric.name().to_owned(),
             attributes => format!("{}{{{}}}", metric.name(), attributes.join(",")),
@@ -186,6 +189,18 @@ mod tests {
         assert!(printed(&provider, &page).is_empty(), "an idle service prints nothing");
         open.add(-1, &[]);
         assert_eq!(printed(&provider, &page), ["order-service orders.open 0"]);
+    }
+
+    #[test]
+    fn a_series_shows_its_attributes_in_the_order_of_their_names() {
+        let page = Page::default();
+        let provider = provider(&page);
+        let orders = provider.meter("test").u64_counter("orders.created").build();
+        orders.add(1, &[KeyValue::new("order.type", "standard"), KeyValue::new("app.tier", "free")]);
+        assert_eq!(
+            printed(&provider, &page),
+            ["order-service orders.created{app.tier=free,order.type=standard} 1"]
+        );
     }
 
     #[test]

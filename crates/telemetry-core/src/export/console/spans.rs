@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry::trace::{Event, SpanKind, Status};
 use opentelemetry_sdk::trace::SpanData;
+use opentelemetry_semantic_conventions::attribute;
 
-use super::{attribute, local_time};
+use super::{attribute as shown, local_time};
+use crate::span::CAUSED_BY;
 
 /// A span as a line:
 ///
@@ -42,19 +44,30 @@ pub(super) fn line(service: &str, depth: usize, span: &SpanData) -> String {
     let _ = write!(line, " trace={} span={}", &trace[..8], &id[..8]);
     let routed = span.attributes.iter().any(|attribute| attribute.key.as_str() == "http.route");
     for kept in span.attributes.iter().filter(|attribute| matters(attribute, routed)) {
-        let _ = write!(line, " {}", attribute(kept));
+        let _ = write!(line, " {}", shown(kept));
     }
     for event in span.events.iter() {
         let _ = write!(line, " [{}", event.name);
-        for attribute in event.attributes.iter().filter(|kept| kept.key.as_str() == "exception.message") {
-            // A span is one line, and no text of anyone's moves the cursor.
-            let text = attribute.value.as_str().replace(char::is_control, " ");
+        if let Some(text) = exception(event) {
             let _ = write!(line, ": {text}");
         }
         line.push(']');
     }
     line.push('\n');
     line
+}
+
+/// What an exception says, and what it was caused by; a backtrace is no matter of one line.
+fn exception(event: &Event) -> Option<String> {
+    let text =
+        |name| event.attributes.iter().find(|one| one.key.as_str() == name).map(|one| one.value.as_str());
+    let mut told = text(attribute::EXCEPTION_MESSAGE)?.into_owned();
+    let chain = text(attribute::EXCEPTION_STACKTRACE).unwrap_or_default();
+    for cause in chain.lines().filter(|line| line.starts_with(CAUSED_BY)) {
+        let _ = write!(told, "; {cause}");
+    }
+    // A span is one line, and no text of anyone's moves the cursor.
+    Some(told.replace(char::is_control, " "))
 }
 
 /// Leaves out what the name says already, and where and by whom the call was made.
@@ -84,7 +97,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use opentelemetry::InstrumentationScope;
-    use opentelemetry::trace::{Event, SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
 
     use super::*;
@@ -149,12 +162,26 @@ mod tests {
     fn a_failure_shows_its_description_and_its_exception() {
         let mut span = span(SpanKind::Client, "POST", Vec::new(), Status::error("Request timeout"));
         let mut events = SpanEvents::default();
-        let message = vec![KeyValue::new("exception.message", "no answer"), KeyValue::new("other", 1)];
+        let message = vec![KeyValue::new("exception.message", "no\nanswer"), KeyValue::new("other", 1)];
         events.events.push(Event::new("exception", span.end_time, message, 0));
         span.events = events;
         let line = printed(span);
         assert!(line.contains(" ERROR \"Request timeout\" trace="), "{line}");
         assert!(line.ends_with(" [exception: no answer]\n"), "{line}");
+    }
+
+    #[test]
+    fn an_exception_is_shown_with_its_causes_and_without_its_backtrace() {
+        let mut span = span(SpanKind::Server, "POST /orders", Vec::new(), Status::error("database"));
+        let chain = "a query failed\ncaused by: the disk is full\ncaused by: ENOSPC\n   0: shop::store\n      at src/store.rs:7";
+        let attributes = vec![
+            KeyValue::new("exception.message", "a query failed"),
+            KeyValue::new("exception.stacktrace", chain),
+        ];
+        span.events.events.push(Event::new("exception", span.end_time, attributes, 0));
+        let line = printed(span);
+        let told = " [exception: a query failed; caused by: the disk is full; caused by: ENOSPC]\n";
+        assert!(line.ends_with(told), "{line}");
     }
 
     #[test]
