@@ -31,10 +31,10 @@
 //! # What diesel does not tell
 //!
 //! Row counts; SQLSTATE beyond its own kinds of error; and, on SQLite, that a query failed while its rows
-//! were read: an `INSERT … RETURNING` that breaks a constraint ends its span without an error. The rows that were read
-//! and these errors are told of a [`TracedConnection`], whose transactions have the application's spans below them and
-//! whose statements may carry the trace to the database. It stands wherever a connection's type does:
-//! `ConnectionManager<TracedConnection<SqliteConnection>>`.
+//! were read: an `INSERT … RETURNING` (diesel's feature `returning_clauses_for_sqlite_3_35`) that breaks a constraint ends
+//! its span without an error. The rows that were read and these errors are told of a [`TracedConnection`], whose
+//! transactions have the application's spans below them and whose statements may carry the trace to the database. It
+//! stands wherever a connection's type does: `ConnectionManager<TracedConnection<SqliteConnection>>`.
 //!
 //! ```
 //! use diesel::prelude::*;

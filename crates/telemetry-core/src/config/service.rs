@@ -43,9 +43,15 @@ impl Service {
         let mut source = source.max(entities_source);
         let mut detection = Detection::default();
         if let Some(file) = env.file() {
-            resource_attributes.extend(file.attributes.iter().cloned());
+            let attributes = file.attributes.clone();
             detection = file.detection.clone();
             source = Source::File;
+            if !attributes.is_empty() {
+                let shown: Vec<String> =
+                    attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                env.record("resource.attributes", shown.join(","), Source::File);
+            }
+            resource_attributes.extend(attributes);
         }
         let attribute = |key: &str| {
             // The last one counts, as it does in a map.

@@ -224,6 +224,9 @@ instrumentation/development:
         (config.http.client_headers.response.len(), config.excluded_urls),
         (1, vec!["/internal/*".to_owned()])
     );
+    let settings = config.settings().iter().map(ToString::to_string);
+    let told: Vec<String> = settings.filter(|line| line.starts_with("resource.")).collect();
+    assert_eq!(told, ["resource.attributes = a=text,b=true,c=1.5,d=[1,2],e=[\"x\",\"y\"] (file)"]);
     let attributes = &config.service.resource_attributes;
     let told: Vec<String> = attributes.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
     assert_eq!(

@@ -90,23 +90,33 @@ fn without_passwords(text: &str) -> String {
 }
 
 fn without_quoted(text: &str) -> String {
-    let is_quote = |c: char| matches!(c, '"' | '“' | '”' | '„' | '«' | '»');
     let mut out = String::with_capacity(text.len());
-    for (place, part) in text.split(is_quote).enumerate() {
-        if place % 2 == 0 {
-            out.push_str(part);
-            continue;
-        }
-        let before = out.trim_end();
-        let is_shown = SHOWN_AFTER.iter().any(|words| before.ends_with(words));
+    let mut rest = text;
+    while let Some((before, quoted)) = rest.split_once(is_quote) {
+        out.push_str(before);
+        let (part, after) = up_to_closing_quote(quoted);
+        let is_shown = SHOWN_AFTER.iter().any(|words| out.trim_end().ends_with(words));
         let shown = match part.rsplit_once('@') {
             _ if !is_shown => REDACTED.to_owned(),
             Some((_, after)) => format!("{REDACTED}@{after}"),
             None => part.to_owned(),
         };
         out.extend(["\"", &shown, "\""]);
+        rest = after;
     }
-    out
+    out + rest
+}
+
+fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '“' | '”' | '„' | '«' | '»')
+}
+
+/// What is quoted, and what comes after it. A quote with more of a word behind it does not close: what is quoted may
+/// hold quotes. Without one that closes, all of the rest is quoted.
+fn up_to_closing_quote(text: &str) -> (&str, &str) {
+    let closes = |after: &str| after.chars().next().is_none_or(|c| !c.is_alphanumeric() && !is_quote(c));
+    let found = text.match_indices(is_quote).find(|(at, quote)| closes(&text[at + quote.len()..]));
+    found.map_or((text, ""), |(at, quote)| (&text[..at], &text[at + quote.len()..]))
 }
 
 #[cfg(test)]
@@ -149,6 +159,10 @@ mod tests {
             ("could not translate host name \"canary@db\"", "could not translate host name \"REDACTED@db\""),
             ("ungültige Option «canary»", "ungültige Option \"REDACTED\""),
             ("no end \"canary", "no end \"REDACTED\""),
+            (
+                "invalid integer value \"cana\"ry\"\" for connection option \"port\"",
+                "invalid integer value \"REDACTED\" for connection option \"REDACTED\"",
+            ),
         ];
         for (given, expected) in table {
             assert_eq!(quiet(given), expected);
