@@ -77,7 +77,7 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
-use crate::builder::{ConfiguredTelemetry, TelemetryBuilder};
+use crate::builder::TelemetryBuilder;
 use crate::config::{self, Env, ExemplarFilter, HistogramAggregation, Http, Propagator};
 use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows};
@@ -219,10 +219,11 @@ impl TestTelemetry {
     /// On a wrong setting, with what the start would tell.
     pub fn with_builder(builder: TelemetryBuilder) -> Self {
         let mut env = Env::of::<&str, &str>([]);
-        let ConfiguredTelemetry { config, own } = builder.read(&mut env);
+        let configured = builder.read(&mut env);
         if let Err(error) = env.finish() {
             panic!("{error}");
         }
+        let config = configured.config;
         Self::build(Settings {
             sampler: Sampler::AlwaysOn,
             propagation: Propagation::new(&config.propagators).reserving(config.baggage_attributes.clone()),
@@ -232,9 +233,9 @@ impl TestTelemetry {
             baggage_trusted_paths: PathPatterns::new(config.baggage_trusted_urls),
             excluded_paths: PathPatterns::new(config.excluded_urls),
             #[cfg(feature = "actix")]
-            server_hooks: own.server_hooks,
+            server_hooks: configured.own.server_hooks,
             #[cfg(feature = "reqwest")]
-            client_hooks: own.client_hooks,
+            client_hooks: configured.own.client_hooks,
         })
     }
 
