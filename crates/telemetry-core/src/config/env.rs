@@ -1,5 +1,7 @@
 //! Reading variables so that every mistake is told, all at once, and every value knows its source.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -8,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::{Signal, file, variables};
+
+pub use told::{ConfigError, Mistake, Setting, Source, Warning};
 
 /// Variables to read from, the mistakes found while reading, and a record of what was read.
 ///
@@ -402,118 +404,6 @@ impl Env {
     }
 }
 
-/// An effective value and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Setting {
-    /// The variable that decides it.
-    pub name: String,
-    /// The value in force, as the variable would hold it; secrets are masked.
-    pub value: String,
-    /// Who decided.
-    pub source: Source,
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = {} ({})", self.name, self.value, self.source)
-    }
-}
-
-/// Who decided a value, the weakest first: a file wins over the environment, the environment over code, code over the
-/// default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// The library's own default.
-    Default,
-    /// The program: [`Env::with_defaults`], or an argument.
-    Code,
-    /// A variable.
-    Environment,
-    /// The file that `OTEL_CONFIG_FILE` names.
-    File,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Default => "default",
-            Self::Code => "code",
-            Self::Environment => "environment",
-            Self::File => "file",
-        })
-    }
-}
-
-/// One wrong variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// The variable's name.
-    pub variable: String,
-    /// What it held; empty for a secret or a missing value.
-    pub value: String,
-    /// What would have been right.
-    pub expected: String,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.value.is_empty() {
-            write!(f, "{}: expected {}", self.variable, self.expected)
-        } else {
-            write!(f, "{}={}: expected {}", self.variable, self.value, self.expected)
-        }
-    }
-}
-
-/// What does not stop the start, but is most likely not what was meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// The variable's name.
-    pub variable: String,
-    /// What is the matter with it.
-    pub message: String,
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.variable, self.message)
-    }
-}
-
-/// Every mistake of a configuration.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-pub struct ConfigError {
-    mistakes: Vec<Mistake>,
-}
-
-/// The same as its display: `fn main() -> Result<…>` shows an error's debug form to an operator.
-impl fmt::Debug for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl ConfigError {
-    /// The mistakes, in the order they were found.
-    pub fn mistakes(&self) -> &[Mistake] {
-        &self.mistakes
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration has {} mistake", self.mistakes.len())?;
-        if self.mistakes.len() > 1 {
-            f.write_str("s")?;
-        }
-        for mistake in &self.mistakes {
-            write!(f, "\n  {mistake}")?;
-        }
-        Ok(())
-    }
-}
-
 const TIMEOUT: &str = "milliseconds, a whole number (0 for no limit)";
 
 fn parse_timeout(text: &str) -> Option<Duration> {
@@ -551,71 +441,4 @@ fn collect<K: Into<String>, V: Into<String>>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_variable_counts_as_unset() {
-        let mut env = Env::of([("A", ""), ("B", "  ")]).with_defaults([("B", "7")]);
-        assert_eq!(env.setting("A", 1_u8, "a number"), 1);
-        assert_eq!(env.setting("B", 1_u8, "a number"), 7);
-        assert!(env.finish().is_ok());
-    }
-
-    #[test]
-    fn the_environment_wins_over_code_and_code_over_the_default() {
-        let mut env = Env::of([("A", "3")]).with_defaults([("A", "2"), ("B", "2")]);
-        for name in ["A", "B", "C"] {
-            env.setting(name, 1_u8, "a number");
-        }
-        let lines: Vec<String> = env.settings().iter().map(Setting::to_string).collect();
-        assert_eq!(lines, ["A = 3 (environment)", "B = 2 (code)", "C = 1 (default)"]);
-    }
-
-    #[test]
-    fn every_mistake_is_told_in_the_order_of_reading() {
-        let mut env = Env::of([("FLAG", "yes"), ("COUNT", "0"), ("DELAY", "-1"), ("LIST", "1,x,none,1")]);
-        assert!(!env.flag("FLAG"));
-        assert_eq!(env.positive("COUNT", 5), 5);
-        assert_eq!(env.milliseconds("DELAY", Duration::from_secs(1)), Duration::from_secs(1));
-        assert_eq!(env.list("LIST", vec![9_u8], "numbers"), [1]);
-        let told = env.finish().unwrap_err().to_string();
-        assert_eq!(
-            told,
-            "the configuration has 5 mistakes\
-             \n  FLAG=yes: expected true or false\
-             \n  COUNT=0: expected a whole number greater than 0\
-             \n  DELAY=-1: expected milliseconds, a whole number greater than 0\
-             \n  LIST=x: expected numbers\
-             \n  LIST=none: expected numbers"
-        );
-    }
-
-    #[test]
-    fn none_alone_is_the_empty_list() {
-        let mut env = Env::of([("LIST", "NONE")]);
-        assert!(env.list("LIST", vec![9_u8], "numbers").is_empty());
-        assert_eq!(env.settings()[0].to_string(), "LIST = none (environment)");
-        assert!(env.finish().is_ok());
-    }
-
-    #[test]
-    fn a_timeout_of_zero_is_no_limit() {
-        let mut env = Env::of([("T", "0")]);
-        assert_eq!(env.timeout("T", Duration::from_secs(10)), Duration::MAX);
-        assert_eq!(env.optional_timeout("T"), Some(Duration::MAX));
-        assert_eq!(env.optional_timeout("UNSET"), None);
-        assert!(env.finish().is_ok());
-    }
-
-    #[test]
-    fn a_flag_is_read_whatever_its_case() {
-        for (text, value) in
-            [("true", true), ("TRUE", true), ("True", true), ("false", false), ("FALSE", false)]
-        {
-            let mut env = Env::of([("FLAG", text)]);
-            assert_eq!(env.flag("FLAG"), value, "{text}");
-            assert!(env.finish().is_ok(), "{text}");
-        }
-    }
-}
+mod tests;
