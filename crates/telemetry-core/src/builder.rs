@@ -1,6 +1,6 @@
 //! Setting up in code: settings of one's own, and parts of one's own.
 
-use std::any::type_name;
+use std::any::{type_name, type_name_of_val};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -214,7 +214,8 @@ impl TelemetryBuilder {
     }
 
     /// A view of the SDK: the streams that an instrument becomes, in place of the default one. Of several that answer
-    /// each is a stream. `METRICS_CARDINALITY_LIMIT` holds for none of them: give the stream its own.
+    /// each is a stream. `METRICS_CARDINALITY_LIMIT` holds for none of them: give the stream its own. One that panics
+    /// leaves the instrument as it is.
     ///
     /// ```no_run
     /// use telemetry_core::Telemetry;
@@ -231,8 +232,9 @@ impl TelemetryBuilder {
     /// # }
     /// ```
     pub fn view(mut self, view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static) -> Self {
+        let name = type_name_of_val(&view);
         self.own.parts.view(view);
-        self
+        self.noted("view", name)
     }
 
     /// A tracer provider of the application's own, in place of the one that the variables describe: none of those for
@@ -370,12 +372,13 @@ impl TelemetryBuilder {
         let has = |what: &str| self.notes.iter().any(|(note, _)| *note == what);
         let sampler = if self.sampler.is_some() { Some("sampler") } else { None };
         for (provider, parts) in [
-            ("tracer_provider", ["span_exporter", "span_processor"]),
-            ("meter_provider", ["metric_exporter", "metric_reader"]),
-            ("logger_provider", ["log_exporter", "log_processor"]),
+            ("tracer_provider", &["span_exporter", "span_processor"][..]),
+            ("meter_provider", &["metric_exporter", "metric_reader", "view"]),
+            ("logger_provider", &["log_exporter", "log_processor"]),
         ] {
             let sampler = sampler.filter(|_| provider == "tracer_provider");
-            for part in parts.into_iter().filter(|part| has(part)).chain(sampler).filter(|_| has(provider)) {
+            let parts = parts.iter().copied().filter(|part| has(part)).chain(sampler);
+            for part in parts.filter(|_| has(provider)) {
                 env.reject(part, "", &format!("no {provider} beside it, or to be part of that"));
             }
         }

@@ -66,7 +66,7 @@ impl<E> OwnExporter<E> {
     }
 }
 
-/// A processor or sampler of the application's own. A panic in it costs what it was called with and no more, and is
+/// A processor, sampler or view of the application's own. A panic in it costs what it was called with and no more, and is
 /// logged the first time.
 #[derive(Debug, Clone)]
 pub(super) struct Guarded<P> {
@@ -79,7 +79,7 @@ impl<P> Guarded<P> {
         Self { inner, has_panicked: Arc::default() }
     }
 
-    fn guard<T>(&self, call: impl FnOnce(&P) -> T) -> Option<T> {
+    pub(super) fn guard<T>(&self, call: impl FnOnce(&P) -> T) -> Option<T> {
         catch_unwind(AssertUnwindSafe(|| call(&self.inner))).inspect_err(|panic| self.tell(&**panic)).ok()
     }
 

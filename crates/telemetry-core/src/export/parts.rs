@@ -21,8 +21,12 @@ pub(super) type MakeMetrics =
 /// All of it.
 #[derive(Default)]
 pub(crate) struct Parts {
+    /// Processors, then exporters.
     pub(super) spans: Vec<MakeSpans>,
+    /// Processors, then exporters.
     pub(super) logs: Vec<MakeLogs>,
+    span_processors: usize,
+    log_processors: usize,
     pub(super) metrics: Vec<MakeMetrics>,
     pub(super) views: Vec<Box<View>>,
     pub(super) sampler: Option<AnySampler>,
@@ -33,12 +37,14 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn span_processor(&mut self, processor: impl SpanProcessor + 'static) {
-        self.spans.push(Box::new(|_, _| Box::new(Guarded::new(processor))));
+        self.spans.insert(self.span_processors, Box::new(|_, _| Box::new(Guarded::new(processor))));
+        self.span_processors += 1;
     }
 
     /// Before whatever was added so far.
     pub(crate) fn span_processor_first(&mut self, processor: impl SpanProcessor + 'static) {
         self.spans.insert(0, Box::new(|_, _| Box::new(processor)));
+        self.span_processors += 1;
     }
 
     pub(crate) fn span_exporter(&mut self, exporter: impl SpanExporter + 'static) {
@@ -46,7 +52,8 @@ impl Parts {
     }
 
     pub(crate) fn log_processor(&mut self, processor: impl LogProcessor + 'static) {
-        self.logs.push(Box::new(|_, _| Box::new(Guarded::new(processor))));
+        self.logs.insert(self.log_processors, Box::new(|_, _| Box::new(Guarded::new(processor))));
+        self.log_processors += 1;
     }
 
     pub(crate) fn log_exporter(&mut self, exporter: impl LogExporter + 'static) {
@@ -64,7 +71,8 @@ impl Parts {
     }
 
     pub(crate) fn view(&mut self, view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static) {
-        self.views.push(Box::new(view));
+        let view = Guarded::new(view);
+        self.views.push(Box::new(move |instrument| view.guard(|view| view(instrument)).flatten()));
     }
 
     pub(crate) fn sampler(&mut self, sampler: AnySampler) {

@@ -3,6 +3,7 @@
 
 mod harness;
 mod parts;
+mod rules;
 mod settings;
 #[expect(dead_code, reason = "what waits is of others")]
 #[path = "../support/mod.rs"]
