@@ -94,7 +94,7 @@ fn points<T: Copy + Display>(
     let unit = if unit.is_empty() || unit == "1" { String::new() } else { format!(" {unit}") };
     let name = |attributes: &mut dyn Iterator<Item = &KeyValue>| {
         let mut attributes: Vec<&KeyValue> = attributes.collect();
-        // The SDK has those of a series in the order of its first measurement.
+        // The SDK has those of a series sorted, or in the order of its first measurement.
         attributes.sort_unstable_by(|one, other| one.key.as_str().cmp(other.key.as_str()));
         let attributes: Vec<String> = attributes.into_iter().map(attribute).collect();
         match attributes.as_slice() {
@@ -196,11 +196,14 @@ mod tests {
         let page = Page::default();
         let provider = provider(&page);
         let orders = provider.meter("test").u64_counter("orders.created").build();
-        orders.add(1, &[KeyValue::new("order.type", "standard"), KeyValue::new("app.tier", "free")]);
-        assert_eq!(
-            printed(&provider, &page),
-            ["order-service orders.created{app.tier=free,order.type=standard} 1"]
-        );
+        // The SDK has each in either order.
+        let sizes = 10..40_i64;
+        for size in sizes.clone() {
+            orders.add(1, &[KeyValue::new("order.size", size), KeyValue::new("app.tier", "free")]);
+        }
+        let wanted =
+            sizes.map(|size| format!("order-service orders.created{{app.tier=free,order.size={size}}} 1"));
+        assert_eq!(printed(&provider, &page), wanted.collect::<Vec<_>>());
     }
 
     #[test]
