@@ -3,8 +3,8 @@
     python3 deploy/smoke/smoke.py [--without loki,grafana] [--patience 90]
 
 Reads .env for the secret that products are imported with. Each line it prints is a claim that it saw hold; the exit
-code is 0 where all of them did. The back ends' addresses: COLLECTOR_URL, JAEGER_URL, PROMETHEUS_URL, LOKI_URL,
-GRAFANA_URL.
+code is 0 where all of them did, 2 where the services do not answer. The back ends' addresses: COLLECTOR_URL,
+JAEGER_URL, PROMETHEUS_URL, LOKI_URL, GRAFANA_URL.
 """
 
 import argparse
@@ -83,9 +83,9 @@ class Smoke:
             trace = self.trace(good.trace_id)
             seen = {process["serviceName"] for process in trace["processes"].values()}
             ids = {span["spanID"] for span in trace["spans"]}
-            parents = [ref["spanID"] for span in trace["spans"] for ref in span["references"] if ref["refType"] == "CHILD_OF"]
-            roots = len(trace["spans"]) - len(parents)
-            is_whole = seen == SERVICES and roots == 1 and ids.issuperset(parents)
+            # A consumer has its producer for a parent and links to it too: Jaeger tells of that as FOLLOWS_FROM alone.
+            known = [{ref["spanID"] for ref in span["references"] if ref["traceID"] == good.trace_id} for span in trace["spans"]]
+            is_whole = seen == SERVICES and sum(not refs for refs in known) == 1 and ids.issuperset(set().union(*known))
             return f"{len(trace['spans'])} spans of {', '.join(sorted(seen))}" if is_whole else False
 
         def failed():
@@ -206,7 +206,10 @@ def main():
     if unknown := without - BACK_ENDS.keys():
         parser.error(f"--without: no back end is called {', '.join(sorted(unknown))}")
     smoke = Smoke(options.patience, without)
-    at = shop.Shop()
+    try:
+        at = shop.Shop()
+    except OSError as error:
+        parser.exit(2, f"the services do not answer ({error}): are they up? ORDER_URL, USER_URL and INVENTORY_URL say where\n")
     smoke.health(at)
     good, _, declined = smoke.orders(at)
     if "jaeger" not in without:
