@@ -25,6 +25,7 @@ impl<F: ?Sized> Hooks<F> {
     }
 
     /// Whether all of them say yes; one that panics does not.
+    #[cfg(feature = "actix")]
     pub(crate) fn agree(&self, ask: impl Fn(&F) -> bool) -> bool {
         self.hooks.iter().all(|hook| self.guarded(|| ask(hook)).unwrap_or(false))
     }

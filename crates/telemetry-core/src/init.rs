@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -120,7 +119,7 @@ fn set_up(config: &Config, own: Own) -> Result<TelemetryGuard, InitError> {
         #[cfg(feature = "reqwest")]
         hosts: crate::client::Hosts::default(),
         #[cfg(feature = "diesel")]
-        statements: Arc::default(),
+        statements: Default::default(),
         metrics: providers.pull.clone(),
         exemplars: providers.exemplars.clone(),
         #[cfg(feature = "actix")]

@@ -139,14 +139,6 @@
 //! service whose telemetry is tested so.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(
-    not(all(feature = "actix", feature = "reqwest", feature = "diesel")),
-    allow(
-        dead_code,
-        unused_imports,
-        reason = "what only the absent integration calls; the linker leaves it out"
-    )
-)]
 
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
@@ -161,8 +153,13 @@ pub mod db;
 mod db;
 pub mod doctor;
 pub mod export;
+#[cfg_attr(not(feature = "actix"), allow(dead_code, reason = "names that the server alone tells"))]
 pub mod names;
 pub mod prometheus;
+#[cfg_attr(
+    not(all(feature = "actix", feature = "reqwest")),
+    allow(dead_code, reason = "carriers of requests: the server's and the client's")
+)]
 pub mod propagation;
 #[cfg(feature = "actix")]
 #[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
@@ -174,13 +171,27 @@ pub mod testing;
 
 mod baggage;
 mod builder;
+#[cfg_attr(
+    not(any(feature = "actix", feature = "reqwest")),
+    allow(
+        dead_code,
+        reason = "headers are the server's and the client's; which may be asked for is always checked"
+    )
+)]
 mod capture;
+#[cfg_attr(
+    not(feature = "diesel"),
+    allow(dead_code, reason = "a statement is measured under a span of its own")
+)]
 mod exemplars;
+#[cfg(any(feature = "actix", feature = "reqwest"))]
 mod hooks;
 mod init;
 mod log_format;
 mod panics;
+#[cfg_attr(not(feature = "actix"), allow(dead_code, reason = "the server asks for the paths of requests"))]
 mod paths;
+#[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "whole URLs are the client's"))]
 mod redact;
 mod reqwest_error;
 mod resource;
@@ -188,6 +199,10 @@ mod runtime;
 #[cfg(any(feature = "actix", feature = "reqwest"))]
 mod status;
 mod subscriber;
+#[cfg_attr(
+    not(all(feature = "actix", feature = "reqwest", feature = "diesel")),
+    allow(dead_code, reason = "each integration asks for settings of its own")
+)]
 mod telemetry;
 mod untraced;
 

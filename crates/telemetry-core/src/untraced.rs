@@ -65,6 +65,7 @@ pub(crate) fn is_untraced(context: &Context) -> bool {
 }
 
 /// [`is_untraced`] of the current context.
+#[cfg(feature = "diesel")]
 pub(crate) fn is_current_untraced() -> bool {
     Context::map_current(is_untraced)
 }
