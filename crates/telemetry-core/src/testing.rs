@@ -58,6 +58,7 @@ mod diff;
 mod log;
 mod metric;
 mod recorder;
+mod settings;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -78,10 +79,10 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::BaggageAttributes;
 use crate::builder::TelemetryBuilder;
-use crate::config::{self, Env, ExemplarFilter, HistogramAggregation, Http, Propagator};
+use crate::config::{self, Env, ExemplarFilter, HistogramAggregation, Http};
 use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows};
-use crate::names::{BAGGAGE_ATTRIBUTES, SCOPE};
+use crate::names::SCOPE;
 use crate::paths::PathPatterns;
 use crate::prometheus::PullReader;
 use crate::propagation::{Deferring, Propagation};
@@ -90,6 +91,7 @@ use crate::telemetry::{Background, Inner, Telemetry};
 use crate::untraced::UnlessUntraced;
 use canary::Places;
 use recorder::{Recorder, Records};
+use settings::Settings;
 
 pub use canary::Canary;
 pub use log::Log;
@@ -104,39 +106,6 @@ const POLL: Duration = Duration::from_millis(5);
 /// Where there is one dispatcher only, `tracing` asks the thread that comes first to an event whether anyone wants it.
 /// That may be another test's, which collects nothing, and then nobody gets the event. So there are always two.
 static SECOND_DISPATCH: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
-
-/// What differs from test to test.
-struct Settings {
-    sampler: Sampler,
-    propagation: Propagation,
-    database: config::Database,
-    http: Http,
-    baggage_attributes: Vec<String>,
-    baggage_trusted_paths: PathPatterns,
-    excluded_paths: PathPatterns,
-    #[cfg(feature = "actix")]
-    server_hooks: crate::server::ServerHooks,
-    #[cfg(feature = "reqwest")]
-    client_hooks: crate::client::ClientHooks,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            sampler: Sampler::AlwaysOn,
-            propagation: Propagation::new(&[Propagator::TraceContext, Propagator::Baggage]),
-            database: config::Database::default(),
-            http: Http::default(),
-            baggage_attributes: BAGGAGE_ATTRIBUTES.map(str::to_owned).to_vec(),
-            baggage_trusted_paths: PathPatterns::new(["/internal/*"]),
-            excluded_paths: PathPatterns::new(config::EXCLUDED_URLS),
-            #[cfg(feature = "actix")]
-            server_hooks: crate::server::ServerHooks::default(),
-            #[cfg(feature = "reqwest")]
-            client_hooks: crate::client::ClientHooks::default(),
-        }
-    }
-}
 
 /// As in production, by default.
 const CARDINALITY_LIMIT: usize = 2000;
