@@ -11,7 +11,7 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use opentelemetry_sdk::trace::{SdkTracerProvider, ShouldSample, SpanExporter, SpanProcessor};
 
-use crate::config::{Env, Source, variables};
+use crate::config::{Env, Signal, Source, variables};
 use crate::export::AnySampler;
 use crate::init::{self, InitError, Own, TelemetryGuard};
 use crate::{Config, Telemetry};
@@ -371,11 +371,7 @@ impl TelemetryBuilder {
     fn refuse_what_a_provider_excludes(&self, env: &mut Env) {
         let has = |what: &str| self.notes.iter().any(|(note, _)| *note == what);
         let sampler = if self.sampler.is_some() { Some("sampler") } else { None };
-        for (provider, parts) in [
-            ("tracer_provider", &["span_exporter", "span_processor"][..]),
-            ("meter_provider", &["metric_exporter", "metric_reader", "view"]),
-            ("logger_provider", &["log_exporter", "log_processor"]),
-        ] {
+        for (_, provider, parts) in PARTS {
             let sampler = sampler.filter(|_| provider == "tracer_provider");
             let parts = parts.iter().copied().filter(|part| has(part)).chain(sampler);
             for part in parts.filter(|_| has(provider)) {
@@ -408,6 +404,13 @@ impl TelemetryBuilder {
         config.service.resource_attributes.splice(0..0, own);
     }
 }
+
+/// By the names that settings tell: of each signal the provider in place of all, and what would go into one.
+pub(crate) const PARTS: [(Signal, &str, &[&str]); 3] = [
+    (Signal::Traces, "tracer_provider", &["span_exporter", "span_processor"]),
+    (Signal::Metrics, "meter_provider", &["metric_exporter", "metric_reader", "view"]),
+    (Signal::Logs, "logger_provider", &["log_exporter", "log_processor"]),
+];
 
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 

@@ -23,6 +23,7 @@
 
 mod configuration;
 mod exporters;
+mod own;
 mod probe;
 mod reach;
 mod report;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::Sampler;
 
 use super::report::Finding;
-use super::{is_grpc, surroundings, time};
+use super::{is_grpc, own, surroundings, time};
 use crate::Config;
 use crate::config::{Batch, Endpoint, Env, Exporter, Otlp, Signal, Source};
 
@@ -18,7 +18,9 @@ pub(super) fn findings(config: &Config, env: Env) -> Vec<Finding> {
     }
     unused_endpoint(config, &env, &mut doubts);
     doubts.extend(switched_off(config));
-    doubts.extend(sampler(&config.traces.sampler));
+    if own::provider(config, Signal::Traces).is_none() {
+        doubts.extend(sampler(&config.traces.sampler));
+    }
     queue("OTEL_BSP", &config.traces.batch, &mut doubts);
     queue("OTEL_BLRP", &config.logs.batch, &mut doubts);
     doubts.extend(surroundings::proxies(&env));
@@ -53,7 +55,9 @@ pub(super) fn exported(config: &Config) -> Vec<(Signal, &Otlp)> {
     signals
         .into_iter()
         .zip(further)
-        .filter(|((_, exporters, _), _)| is_exported(exporters))
+        .filter(|((signal, exporters, _), _)| {
+            is_exported(exporters) && own::provider(config, *signal).is_none()
+        })
         .flat_map(|((signal, _, otlp), further)| {
             std::iter::once(otlp).chain(further).map(move |otlp| (signal, otlp))
         })
@@ -277,14 +281,18 @@ fn switched_off(config: &Config) -> Vec<Finding> {
         return vec![Finding::warning("disabled", "OTEL_SDK_DISABLED", detail).advise("false, or unset")];
     }
     let signals = [
-        ("OTEL_TRACES_EXPORTER", &config.traces.exporters, "spans go nowhere"),
-        ("OTEL_METRICS_EXPORTER", &config.metrics.exporters, "no metrics are made, and /metrics has none"),
-        ("OTEL_LOGS_EXPORTER", &config.logs.exporters, "log records are printed and go nowhere else"),
+        (Signal::Traces, &config.traces.exporters, "spans go nowhere"),
+        (Signal::Metrics, &config.metrics.exporters, "no metrics are made, and /metrics has none"),
+        (Signal::Logs, &config.logs.exporters, "log records are printed and go nowhere else"),
     ];
     signals
         .into_iter()
         .filter(|(_, exporters, _)| exporters.is_empty())
-        .map(|(variable, _, what)| {
+        .filter(|(signal, ..)| {
+            own::provider(config, *signal).or(own::takers(config, *signal).next()).is_none()
+        })
+        .map(|(signal, _, what)| {
+            let variable = format!("OTEL_{}_EXPORTER", signal.name().to_ascii_uppercase());
             Finding::warning("exporter_none", variable, format!("none: {what}"))
                 .advise("otlp, unless this is meant")
         })

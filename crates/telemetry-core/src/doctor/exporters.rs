@@ -1,6 +1,7 @@
 //! What each exporter of each signal will do.
 
 use super::configuration::exported;
+use super::own;
 use super::report::Finding;
 use crate::Config;
 use crate::config::{Exporter, LogFormat, Otlp, Signal};
@@ -17,6 +18,12 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
     ];
     let mut findings = Vec::new();
     for (signal, exporters) in signals {
+        if let Some(provider) = own::provider(config, signal) {
+            let told =
+                format!("{}: the program's own, in place of all exporters; not looked at", provider.value);
+            findings.push(Finding::note(signal.name(), told));
+            continue;
+        }
         for exporter in exporters {
             // A signal may go to several collectors.
             let collectors = exported(config).into_iter().filter(|(of, _)| *of == signal);
@@ -27,6 +34,9 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
             let told = collectors.into_iter().map(|otlp| what(*exporter, signal, otlp, config));
             findings.extend(told.map(|told| Finding::note(signal.name(), told)));
         }
+        let told = own::takers(config, signal)
+            .map(|taker| format!("{}: {}, the program's own", taker.name, taker.value));
+        findings.extend(told.map(|told| Finding::note(signal.name(), told)));
     }
     findings
 }

@@ -1,9 +1,9 @@
 //! Settings in code, each of which has a variable that wins.
 
 use telemetry_core::config::{Env, Exporter};
-use telemetry_core::doctor::Examination;
+use telemetry_core::doctor::{Examination, Report};
 use telemetry_core::opentelemetry::KeyValue;
-use telemetry_core::{Config, Telemetry};
+use telemetry_core::{Config, Telemetry, TelemetryBuilder};
 
 use crate::harness::{Asked, Exporter as OwnExporter};
 
@@ -160,4 +160,35 @@ fn mistakes_in_code_are_told_with_those_of_the_environment() {
     ] {
         assert!(told.contains(line), "{line} in {told}");
     }
+}
+
+#[test]
+fn the_doctor_knows_what_goes_elsewhere_than_the_variables_say() {
+    let report = |builder: TelemetryBuilder, exporter: &str| {
+        let mut env = Env::of([
+            ("OTEL_TRACES_EXPORTER", exporter),
+            ("OTEL_METRICS_EXPORTER", "console"),
+            ("OTEL_LOGS_EXPORTER", "console"),
+        ]);
+        let configured = builder.read(&mut env);
+        Examination::new(configured.config(), env).without_probe().examine()
+    };
+    let of_traces = |report: &Report| -> Vec<String> {
+        let told = report.exporters.iter().filter(|finding| finding.subject == "traces");
+        told.map(|finding| finding.detail.clone()).collect()
+    };
+    let builder = || Telemetry::builder("code-service", "1.0.0");
+
+    let provider = report(builder().tracer_provider(Default::default()), "otlp");
+    let [told] = &of_traces(&provider)[..] else { panic!("{provider}") };
+    assert!(
+        told.ends_with("SdkTracerProvider: the program's own, in place of all exporters; not looked at"),
+        "{told}"
+    );
+    assert!(provider.endpoints.is_empty(), "nothing goes there: {provider}");
+
+    let exporter = report(builder().span_exporter(OwnExporter::default()), "none");
+    assert_eq!(of_traces(&exporter), ["span_exporter: builder::harness::Exporter, the program's own"]);
+    assert!(exporter.configuration.is_empty(), "spans go somewhere: {exporter}");
+    assert_eq!(report(builder(), "none").configuration[0].code, Some("exporter_none"));
 }
