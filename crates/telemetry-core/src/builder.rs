@@ -390,8 +390,14 @@ impl TelemetryBuilder {
             .filter(|one| !(is_environment_set && one.key.as_str() == ENVIRONMENT))
             .map(|one| (one.key.to_string(), one.value));
         let own: Vec<(String, Value)> = own.collect();
-        let is_in_force =
-            |key: &str| config.service.resource_attributes.iter().all(|(other, _)| other != key);
+        let service = &config.service;
+        let is_in_force = |key: &str| match key {
+            // These have sources of their own, the builder's arguments at the least.
+            "service.name" | "service.version" => false,
+            "service.namespace" => service.namespace.is_none(),
+            "cloud.region" => service.region.is_none(),
+            _ => service.resource_attributes.iter().all(|(other, _)| other != key),
+        };
         let shown: Vec<String> = own
             .iter()
             .filter(|(key, _)| is_in_force(key))

@@ -104,6 +104,10 @@ fn the_start_and_the_doctor_tell_what_code_decided_and_nothing_that_is_not_in_fo
         let mut env = Env::of(variables.iter().copied());
         let configured = Telemetry::builder("code-service", "1.0.0")
             .resource_attributes([KeyValue::new("team.name", "code"), KeyValue::new("team.size", 7)])
+            .resource_attributes([
+                KeyValue::new("service.name", "ignored"),
+                KeyValue::new("service.namespace", "shop"),
+            ])
             .sampler(Asked::default())
             .span_exporter(OwnExporter::default())
             .read(&mut env);
@@ -122,18 +126,19 @@ fn the_start_and_the_doctor_tell_what_code_decided_and_nothing_that_is_not_in_fo
     let told = |name| one(&all, name);
     assert_eq!(
         told("resource_attributes").as_deref(),
-        Some("resource_attributes = team.name=code,team.size=7 (code)")
+        Some("resource_attributes = team.name=code,team.size=7,service.namespace=shop (code)")
     );
     let sampler = "OTEL_TRACES_SAMPLER = builder::harness::Asked (code)";
     assert_eq!(told("OTEL_TRACES_SAMPLER ").as_deref(), Some(sampler));
     assert_eq!(told("span_exporter").as_deref(), Some("span_exporter = builder::harness::Exporter (code)"));
 
-    let some = settings(&[("OTEL_RESOURCE_ATTRIBUTES", "team.name=env")]);
+    let some = settings(&[("OTEL_RESOURCE_ATTRIBUTES", "team.name=env"), ("SERVICE_NAMESPACE", "env")]);
     assert_eq!(
         one(&some, "resource_attributes").as_deref(),
         Some("resource_attributes = team.size=7 (code)")
     );
-    let none = settings(&[("OTEL_RESOURCE_ATTRIBUTES", "team.name=env,team.size=8")]);
+    let attributes = "team.name=env,team.size=8,service.namespace=env";
+    let none = settings(&[("OTEL_RESOURCE_ATTRIBUTES", attributes)]);
     assert_eq!(one(&none, "resource_attributes"), None);
 }
 
