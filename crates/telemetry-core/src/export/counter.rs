@@ -139,6 +139,9 @@ impl Counter {
         let mut done = self.done();
         done.retried += delivered.retries;
         let error_type = delivered.outcome.error_type();
+        // The shutdown's report tells it, and comes before this could.
+        let is_cut =
+            matches!(&delivered.outcome, Outcome::Failed(failure) if failure.reason == Reason::Shutdown);
         let (failed, error) = match delivered.outcome {
             Outcome::Accepted { warning } => (0, warning),
             Outcome::PartlyRejected { rejected, message } => {
@@ -168,7 +171,7 @@ impl Counter {
             done.last_error = Some(LastError { message, time: SystemTime::now() });
         }
         let exports = match (done.failing, failed > 0) {
-            (false, true) => {
+            (false, true) if !is_cut => {
                 let error = done.last_error.as_ref().map(|error| error.message.clone());
                 Some(Change::Failing(error.unwrap_or_default()))
             }
@@ -405,6 +408,15 @@ mod tests {
         for (ended, outcome, change) in told {
             assert_eq!(export(ended, outcome), Vec::from_iter(change));
         }
+    }
+
+    #[test]
+    fn an_export_that_the_shutdown_ends_is_for_its_report_alone() {
+        let counter = Counter::new(Signal::Traces, Some(1));
+        assert!(counter.admit());
+        counter.taken(1);
+        let changes = counter.settle(1, failed(Reason::Shutdown, "cut off by the shutdown"));
+        assert_eq!(changes, [None, None]);
     }
 
     #[test]
