@@ -79,8 +79,6 @@ struct End {
     /// Of the requests but the last, from the first to the last.
     took: Duration,
     accepted: Accepted,
-    /// What it told of the queue before the signal.
-    dropped: u64,
     /// The report of its flush.
     report: String,
 }
@@ -99,19 +97,25 @@ impl End {
     /// Only a full queue loses spans, and tells how many; the end loses none.
     fn assert_every_span_is_accounted_for(&self) {
         assert!(self.report.starts_with("telemetry flush complete"), "{}", self.report);
-        let lost = match self.dropped {
+        let lost = match self.dropped() {
             0 => String::new(),
             dropped => format!(", {dropped} dropped (queue full)"),
         };
         let traces = format!("traces: {} exported{lost};", self.accepted.spans);
         assert!(self.report.contains(&traces), "{traces} in {}", self.report);
-        assert_eq!(self.accepted.spans + self.dropped, self.ended(), "{}", self.report);
+        assert_eq!(self.accepted.spans + self.dropped(), self.ended(), "{}", self.report);
+    }
+
+    /// What the report tells of the queue.
+    fn dropped(&self) -> u64 {
+        let Some((before, _)) = self.report.split_once(" dropped (queue full)") else { return 0 };
+        before.rsplit(' ').next().and_then(|count| count.parse().ok()).expect("a number")
     }
 }
 
 impl Display for End {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { served, took, accepted, dropped, .. } = self;
+        let (Self { served, took, accepted, .. }, dropped) = (self, self.dropped());
         let rate = (*served as f64 / took.as_secs_f64()).round();
         write!(f, "{served} requests, {rate} a second; {} of their spans came, ", accepted.server_spans)?;
         write!(f, "{} of {} spans, {dropped} dropped", accepted.spans, self.ended())
@@ -148,13 +152,7 @@ async fn end(protocol: &str, workers: &str, requests: usize, settings: &[(&str, 
         let (client, url) = (client(), service.url("/wait"));
         waiting.spawn(async move { get(&client, &url).await });
     }
-    let mut dropped = 0;
-    eventually("requests are in flight", async || {
-        let health = service.health().await;
-        dropped = health["exporters"]["traces"]["dropped"].as_u64().expect("a number");
-        health["waiting"] == LOOPS
-    })
-    .await;
+    eventually("requests are in flight", async || service.health().await["waiting"] == LOOPS).await;
     service.terminate();
     assert_eq!(waiting.join_all().await, [true; LOOPS], "requests in flight were cut off");
     assert!(service.ended().await.success(), "{}", service.printed());
@@ -162,7 +160,7 @@ async fn end(protocol: &str, workers: &str, requests: usize, settings: &[(&str, 
     let report =
         printed.lines().find(|line| line.starts_with("telemetry flush")).expect("it tells").to_owned();
     let served = (requests / LOOPS * LOOPS + LOOPS) as u64;
-    End { served, took, accepted: collector.accepted(), dropped, report }
+    End { served, took, accepted: collector.accepted(), report }
 }
 
 #[tokio::test]
