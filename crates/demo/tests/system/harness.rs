@@ -23,7 +23,7 @@ use trace_viewer::model::{Span, SpanStatus, Trace};
 const ARRIVAL: Duration = Duration::from_secs(30);
 
 /// The gateway's slowest answer is later than this.
-pub(crate) const GATEWAY_TIMEOUT: Duration = Duration::from_millis(400);
+pub(crate) const GATEWAY_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Where the services keep their rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -425,7 +425,7 @@ fn a_hanging_collector_costs_the_deadline_and_no_more() {
     let report = providers.shutdown(Duration::from_millis(300));
 
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(5), "{took:?}");
     assert!(report.traces.timed_out && report.logs.timed_out);
     assert_eq!((report.traces.exported, report.traces.failed, report.traces.dropped), (0, 0, 6));
     assert_eq!((report.logs.exported, report.logs.failed, report.logs.dropped), (0, 0, 2));

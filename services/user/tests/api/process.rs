@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use service_kit::testing::TestDatabase;
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_user-service"));
@@ -202,7 +202,7 @@ fn a_request_that_never_ends_does_not_keep_the_process() {
     service.terminate();
     let start = Instant::now();
     assert_eq!(service.wait().code(), Some(3));
-    assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(9), "it took {:?}", start.elapsed());
 }
 
 #[test]
