@@ -1,5 +1,6 @@
 //! `trace-viewer`: shows the telemetry that is sent to it.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Parser;
@@ -80,16 +81,21 @@ async fn main() -> anyhow::Result<()> {
         hosts: Hosts::new(cli.allow_host.clone()),
         limits: cli.limits(),
     })?;
-    println!("page       {}", viewer.url());
-    println!("OTLP/HTTP  {}", viewer.url());
-    if let Some(address) = viewer.http_address() {
-        println!("           http://{address}");
-    }
-    if let Some(address) = viewer.grpc_address() {
-        println!("OTLP/gRPC  http://{address}");
-    }
+    // Whoever started it may have stopped reading what it prints.
+    let _ = std::io::stdout().write_all(addresses(&viewer).as_bytes());
     viewer.run_until(stopped()).await?;
     Ok(())
+}
+
+fn addresses(viewer: &Viewer) -> String {
+    let mut text = format!("page       {0}\nOTLP/HTTP  {0}\n", viewer.url());
+    if let Some(address) = viewer.http_address() {
+        text += &format!("           http://{address}\n");
+    }
+    if let Some(address) = viewer.grpc_address() {
+        text += &format!("OTLP/gRPC  http://{address}\n");
+    }
+    text
 }
 
 /// Ctrl-C, or what an orchestrator sends.
