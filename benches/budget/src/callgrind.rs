@@ -11,6 +11,7 @@ use crate::load;
 
 /// What is run, and how often.
 pub(crate) struct Subject {
+    /// Of the program `subject`; a `peer-` is a program of its own.
     pub(crate) mode: &'static str,
     /// None where it is no server and makes its own work.
     pub(crate) path: Option<&'static str>,
@@ -39,7 +40,7 @@ impl Subject {
         command
             .args(["--tool=callgrind", "--quiet", "--fair-sched=try"])
             .arg(format!("--callgrind-out-file={}", output.display()))
-            .arg(subject()?)
+            .arg(program(self.mode)?)
             .arg(self.mode)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
@@ -74,10 +75,11 @@ impl Subject {
 }
 
 /// The program beside this one.
-fn subject() -> anyhow::Result<PathBuf> {
-    let subject = std::env::current_exe()?.with_file_name("subject");
-    ensure!(subject.exists(), "`subject` is not built: cargo build --release");
-    Ok(subject)
+fn program(mode: &str) -> anyhow::Result<PathBuf> {
+    let name = if mode.starts_with("peer-") { mode } else { "subject" };
+    let program = std::env::current_exe()?.with_file_name(name);
+    ensure!(program.exists(), "`{name}` is not built: cargo build --release -p {name}");
+    Ok(program)
 }
 
 fn read(profile: &Path) -> anyhow::Result<Cost> {

@@ -3,7 +3,9 @@
 //!
 //! - `budget` prints the table of all subjects;
 //! - `budget --check` also compares with `budgets.json`, and fails where a count has grown by more than 3 %;
-//! - `budget --write` makes today's counts the budget.
+//! - `budget --write` makes today's counts the budget;
+//! - `budget --peers` also counts other instrumentations of the same service, which have no budget. They are built by
+//!   `cargo build --release --workspace`.
 //!
 //! Any other argument is the beginning of the names of the rows to count. Needs valgrind, and `subject` built beside
 //! this program. A subject is run twice, with few and with many requests: the difference is what the requests cost,
@@ -11,6 +13,7 @@
 
 mod callgrind;
 mod load;
+mod peers;
 mod sink;
 
 use std::collections::BTreeMap;
@@ -20,6 +23,7 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::callgrind::{Cost, Subject};
+use crate::peers::PEERS;
 use crate::sink::Sink;
 
 const FEW: u32 = 500;
@@ -113,10 +117,11 @@ fn main() -> anyhow::Result<()> {
         "| per request | instructions | to its base | budget | allocations | more than its base | budget |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|");
-    for row in &ROWS {
+    let rows = || ROWS.iter().chain(PEERS.iter().filter(|_| has("--peers")));
+    for row in rows() {
         let is_wanted =
             |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.starts_with(&***wanted));
-        let is_base = ROWS.iter().any(|other| other.base == row.name && is_wanted(other.name));
+        let is_base = rows().any(|other| other.base == row.name && is_wanted(other.name));
         if !is_wanted(row.name) && !is_base {
             continue;
         }
@@ -144,10 +149,12 @@ fn main() -> anyhow::Result<()> {
                     grown.push(format!("{}: allocations", row.name));
                 }
             }
+            None if row.mode.starts_with("peer-") => {}
             None => grown.push(format!("{}: there is no budget", row.name)),
         }
     }
     if has("--write") {
+        counts.retain(|name, _| PEERS.iter().all(|peer| peer.name != name));
         let all: BTreeMap<_, _> = budgets.into_iter().chain(counts).collect();
         std::fs::write(&file, serde_json::to_string_pretty(&all)? + "\n")?;
     } else if has("--check") {
