@@ -3,7 +3,8 @@
 //! ```text
 //! pending ──reserve──▶ reserved ──charge──▶ paid ──commit──▶ confirmed
 //!    │                     │                 │
-//!    └─────────────────────┴─────────────────┴──▶ failing ──give back──▶ failed
+//!    ├─────────────────────┼─────────────────┴──▶ failing ──give back──▶ failed
+//!    └─────────────────────┴──▶ cancelling ──give back──▶ cancelled
 //! ```
 //!
 //! Each status is stored before the call that comes next is made, and each call carries the order's
@@ -13,6 +14,7 @@
 //! Who works on an order holds a lease on it. An order that is left, by a process that died or because a peer or the
 //! database is away, is taken over by the flow's recovery, in this process or another.
 
+mod cancellation;
 mod confirmation;
 mod recovery;
 mod steps;
@@ -27,6 +29,7 @@ use telemetry_core::opentelemetry::KeyValue;
 use telemetry_core::{Telemetry, span};
 use uuid::Uuid;
 
+pub use self::cancellation::CancelOrderError;
 use self::steps::{Interrupted, Mode, Progress};
 use crate::clients::{ChargeError, Inventory, Payments, ReserveError};
 use crate::config::RecoverySettings;
@@ -70,7 +73,8 @@ impl Checkout {
     }
 
     /// Places an order under this id for this customer, and answers when it is confirmed; or earlier, where it cannot
-    /// go on now: then it is brought to its end in the background.
+    /// go on now: then it is brought to its end in the background. One that was taken over meanwhile, or cancelled, is
+    /// answered as it is then.
     ///
     /// A caller that goes away leaves no order half done: the flow runs to its end.
     ///
@@ -100,6 +104,10 @@ impl Checkout {
             Ok(Progress::Failed(reason)) => {
                 span::fail(reason.to_string());
                 Err(PlaceOrderError::Failed { order_id: order.id, reason })
+            }
+            // Whoever took it tells what became of it. What cannot be read is answered as it was.
+            Err(Interrupted::TakenOver) => {
+                Ok(self.orders.find(order.id, customer).await.ok().flatten().unwrap_or(order))
             }
             Err(interrupted) => {
                 tracing::warn!(order.id = %order.id, error = &interrupted as &(dyn Error + 'static), "the order goes on in the background");

@@ -3,11 +3,18 @@
 use actix_web::http::StatusCode;
 use service_kit::Problem;
 
-use crate::checkout::{FailureReason, PlaceOrderError};
+use crate::checkout::{CancelOrderError, FailureReason, PlaceOrderError};
 use crate::clients::{ChargeError, ReserveError};
+use crate::domain::OrderStatus;
 
 /// 404: no such order, or another's.
 pub const ORDER_NOT_FOUND: &str = "order_not_found";
+
+/// 409: the order is paid or has failed, so there is nothing to cancel; `order_status` tells which.
+pub const ORDER_NOT_CANCELLABLE: &str = "order_not_cancellable";
+
+/// 409: the order was cancelled before it was done.
+pub const ORDER_CANCELLED: &str = "order_cancelled";
 
 /// 404, for an order that the caller does not have.
 pub fn order_not_found() -> Problem {
@@ -23,6 +30,27 @@ impl From<PlaceOrderError> for Problem {
             }
         }
     }
+}
+
+impl From<CancelOrderError> for Problem {
+    fn from(error: CancelOrderError) -> Self {
+        match error {
+            CancelOrderError::NotFound => order_not_found(),
+            CancelOrderError::TooLate(status) => not_cancellable(status),
+            CancelOrderError::Database(error) => error.into(),
+        }
+    }
+}
+
+fn not_cancellable(status: OrderStatus) -> Problem {
+    let detail = "The order is paid or has failed: it cannot be cancelled any more.";
+    Problem::new(StatusCode::CONFLICT, ORDER_NOT_CANCELLABLE, detail)
+        .with_extension("order_status", status.as_str())
+}
+
+/// What is answered to who placed an order that was cancelled meanwhile.
+pub fn cancelled() -> Problem {
+    Problem::new(StatusCode::CONFLICT, ORDER_CANCELLED, "The order was cancelled. Nothing stays charged.")
 }
 
 impl From<FailureReason> for Problem {

@@ -84,9 +84,9 @@ impl<E: Into<Interrupted>> From<E> for Stop {
     }
 }
 
-/// What an order may hold that is to be given back when it fails.
+/// What an order may hold that is to be given back when it fails or is cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Taken {
+pub(super) struct Taken {
     goods: bool,
     money: bool,
 }
@@ -94,7 +94,7 @@ struct Taken {
 impl Taken {
     const NOTHING: Self = Self { goods: false, money: false };
     const GOODS: Self = Self { goods: true, money: false };
-    const BOTH: Self = Self { goods: true, money: true };
+    pub(super) const BOTH: Self = Self { goods: true, money: true };
 }
 
 impl Checkout {
@@ -117,14 +117,14 @@ impl Checkout {
         }
     }
 
-    /// Gives back the money, then the goods, and records the order as failed. Each is done whether or not there is
-    /// anything to give back, and leaves a mark that refuses what may still be on its way.
+    /// Gives back the money, then the goods, and records the order as failed, or cancelled. Each is done whether or not
+    /// there is anything to give back, and leaves a mark that refuses what may still be on its way.
     pub(super) async fn give_back(&self, order: &mut Order) -> Result<(), Interrupted> {
         self.give_back_what_is(order, Taken::BOTH).await
     }
 
-    /// Whose failure is told does not wait for peers that are away: recovery goes on.
-    async fn give_back_now(&self, order: &mut Order, taken: Taken) {
+    /// Who is told of the order's end does not wait for peers that are away: recovery goes on.
+    pub(super) async fn give_back_now(&self, order: &mut Order, taken: Taken) {
         if let Err(interrupted) = self.give_back_what_is(order, taken).await {
             tracing::warn!(order.id = %order.id, error = &interrupted as &(dyn Error + 'static), "compensation goes on in the background");
             self.leave(order, &interrupted).await;
@@ -138,6 +138,9 @@ impl Checkout {
         if taken.goods {
             self.inventory.release(order).await.map_err(Interrupted::Peer)?;
         }
+        if order.status == OrderStatus::Cancelling {
+            return Ok(self.orders.set_cancelled(order).await?);
+        }
         let code = order.failure_code.clone().unwrap_or_default();
         Ok(self.orders.set_failed(order, &code).await?)
     }
@@ -149,7 +152,11 @@ impl Checkout {
                 OrderStatus::Pending => self.reserve(order, mode).await?,
                 OrderStatus::Reserved => self.charge(order, mode).await?,
                 OrderStatus::Paid => self.commit(order).await?,
-                OrderStatus::Confirmed | OrderStatus::Failing | OrderStatus::Failed => return Ok(()),
+                OrderStatus::Confirmed
+                | OrderStatus::Failing
+                | OrderStatus::Failed
+                | OrderStatus::Cancelling
+                | OrderStatus::Cancelled => return Ok(()),
             }
         }
     }
