@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use service_kit::Problem;
+use service_kit::problem::code;
 
 use crate::checkout::{CancelOrderError, FailureReason, PlaceOrderError};
 use crate::clients::{ChargeError, ReserveError};
@@ -70,6 +71,7 @@ impl From<FailureReason> for Problem {
             | FailureReason::Charge(ChargeError::Declined | ChargeError::UnknownMethod)
             | FailureReason::Commit(_)
             | FailureReason::Amount
+            | FailureReason::DeadlineOver
             | FailureReason::Expired => false,
         };
         if is_ours { problem.caused_by(reason) } else { problem }
@@ -78,9 +80,9 @@ impl From<FailureReason> for Problem {
 
 /// What is answered to who placed an order that failed with this code ([`FailureReason::code`]), now or when they ask
 /// again.
-pub fn failed(code: &str) -> Problem {
+pub fn failed(failure_code: &str) -> Problem {
     let new = Problem::new;
-    match code {
+    match failure_code {
         "product_not_found" => new(StatusCode::NOT_FOUND, "product_not_found", "There is no such product."),
         "out_of_stock" => {
             new(StatusCode::CONFLICT, "out_of_stock", "There is not enough of this product in stock.")
@@ -114,6 +116,11 @@ pub fn failed(code: &str) -> Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "amount_out_of_range",
             "The order costs more than can be counted.",
+        ),
+        code::DEADLINE_EXCEEDED => new(
+            StatusCode::GATEWAY_TIMEOUT,
+            code::DEADLINE_EXCEEDED,
+            "The order took longer than it may. Nothing was charged.",
         ),
         "order_expired" => {
             new(StatusCode::CONFLICT, "order_expired", "The order was left unpaid for too long.")

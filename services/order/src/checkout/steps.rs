@@ -3,8 +3,10 @@
 use std::error::Error;
 
 use chrono::Utc;
+use service_kit::deadline;
 use service_kit::peer::PeerError;
 use telemetry_core::span;
+use tokio::time::Instant;
 
 use super::{Checkout, FailureReason};
 use crate::clients::{ChargeError, Payment, ReserveError};
@@ -14,8 +16,9 @@ use crate::store::ChangeError;
 /// Who works on the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Its customer waits. A peer that gives no answer fails the order.
-    Placing,
+    /// Its customer waits, until then where that is known. A peer that gives no answer fails the order, and nothing is
+    /// charged for whom nobody waits any more.
+    Placing(Option<Instant>),
     /// Nobody waits, and it is not known which calls have arrived. A peer that gives no answer is asked again later.
     Recovering,
 }
@@ -192,7 +195,12 @@ impl Checkout {
         if self.has_expired(order, mode) {
             return Err(Stop::Fails(FailureReason::Expired, Taken::BOTH));
         }
-        let payment = match self.process_payment(order, &amount).await {
+        if let Mode::Placing(Some(until)) = mode
+            && until <= Instant::now()
+        {
+            return Err(Stop::Fails(FailureReason::DeadlineOver, Taken::GOODS));
+        }
+        let payment = match self.process_payment(order, &amount, mode).await {
             Ok(payment) => payment,
             Err(ChargeError::InProgress(error)) => return Err(Interrupted::Peer(error).into()),
             Err(ChargeError::Unavailable(error))
@@ -254,8 +262,14 @@ impl Checkout {
         skip_all,
         fields(payment.method = order.payment_method.as_str())
     )]
-    async fn process_payment(&self, order: &Order, amount: &Amount) -> Result<Payment, ChargeError> {
-        let result = self.payments.charge(order, amount).await;
+    async fn process_payment(
+        &self,
+        order: &Order,
+        amount: &Amount,
+        mode: Mode,
+    ) -> Result<Payment, ChargeError> {
+        let until = if let Mode::Placing(until) = mode { until } else { None };
+        let result = deadline::within(until, self.payments.charge(order, amount)).await;
         match &result {
             Ok(payment) => span::set_attribute("payment.transaction_id", payment.transaction_id.clone()),
             Err(error) => span::fail(error.to_string()),

@@ -4,12 +4,13 @@ use actix_web::http::StatusCode;
 use actix_web::{CustomizeResponder, Responder as _, get, post, web};
 use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Serialize};
-use service_kit::Problem;
 use service_kit::idempotency::{Answer, Attempt, Idempotency, IdempotencyKey, Outcome};
 use service_kit::page::Page;
 use service_kit::problem::InvalidFields;
 use service_kit::user::{AuthenticatedUser, User};
+use service_kit::{Problem, deadline};
 use telemetry_core::{Telemetry, context};
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -179,10 +180,12 @@ pub(super) async fn place_order(
 ) -> Result<Answer, Problem> {
     let request = request.into_inner();
     let baggage = customer.baggage();
+    // It belongs to this task, and the order outlives it.
+    let until = deadline::current();
     let placing = async move {
         let new = NewOrder::try_from(&request)?;
         let scope = ["POST /api/orders", &customer.tenant_id.clone(), &customer.id.clone()];
-        let place = async |attempt| place(&checkout, &orders, attempt, new, customer).await;
+        let place = async |attempt| place(&checkout, &orders, attempt, new, customer, until).await;
         keys.answer(key, &scope, &request, place).await
     };
     // To its end, also when the client hangs up: so its answer is there when it asks again.
@@ -195,6 +198,7 @@ async fn place(
     attempt: Attempt,
     new: NewOrder,
     customer: User,
+    until: Option<Instant>,
 ) -> Outcome {
     if attempt.is_again {
         match orders.find(attempt.resource, &customer).await {
@@ -203,7 +207,7 @@ async fn place(
             Err(error) => return Problem::from(error).into(),
         }
     }
-    match checkout.place_order(attempt.resource, new, customer).await {
+    match checkout.place_order(attempt.resource, new, customer, until).await {
         Ok(order) => told(order),
         Err(error @ PlaceOrderError::NotStored(_)) => Problem::from(error).into(),
         Err(error @ PlaceOrderError::Failed { .. }) => Outcome::failed(error.into()),

@@ -2,6 +2,7 @@
 //! gateway behind it, on SQLite, or on PostgreSQL where `TEST_POSTGRES_URL` is set.
 
 mod cancel;
+mod deadlines;
 mod events;
 mod failures;
 mod harness;
