@@ -1,20 +1,21 @@
 //! A subject under callgrind, and what it counted.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-use crate::load;
+use crate::load::{self, Target};
 
 /// What is run, and how often.
 pub(crate) struct Subject {
-    /// Of the program `subject`; a `peer-` is a program of its own.
+    /// Of the program `subject`, with its arguments; a `peer-` is a program of its own.
     pub(crate) mode: &'static str,
     /// None where it is no server and makes its own work.
-    pub(crate) path: Option<&'static str>,
+    pub(crate) target: Option<Target>,
     pub(crate) variables: &'static [(&'static str, &'static str)],
     pub(crate) requests: u32,
 }
@@ -35,13 +36,16 @@ impl Subject {
         // BUDGET_KEEP names a directory where the profiles stay, to be read with callgrind_annotate.
         let work = tempfile::tempdir()?;
         let kept = std::env::var_os("BUDGET_KEEP").map(PathBuf::from);
-        let output = kept.as_deref().unwrap_or(work.path()).join(format!("{}.{}", self.mode, self.requests));
+        let output = kept.as_deref().unwrap_or(work.path()).join(format!(
+            "{}.{}",
+            self.mode.replace(' ', "-"),
+            self.requests
+        ));
         let mut command = Command::new("valgrind");
         command
             .args(["--tool=callgrind", "--quiet", "--fair-sched=try"])
             .arg(format!("--callgrind-out-file={}", output.display()))
-            .arg(program(self.mode)?)
-            .arg(self.mode)
+            .args(command_line(self.mode)?)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs([
@@ -56,16 +60,16 @@ impl Subject {
             .envs(self.variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        if self.path.is_none() {
+        if self.target.is_none() {
             command.arg(self.requests.to_string());
         }
         let mut process =
             command.spawn().context("valgrind cannot be run; it is in the package of this name")?;
-        if let Some(path) = self.path {
+        if let Some(target) = self.target {
             let mut line = String::new();
             BufReader::new(process.stdout.take().context("its output")?).read_line(&mut line)?;
             let port = line.trim().parse().context("the subject tells its port")?;
-            load::send(port, path, self.requests)?;
+            load::send(port, target, self.requests)?;
         }
         drop(process.stdin.take());
         let status = process.wait()?;
@@ -74,12 +78,15 @@ impl Subject {
     }
 }
 
-/// The program beside this one.
-fn program(mode: &str) -> anyhow::Result<PathBuf> {
-    let name = if mode.starts_with("peer-") { mode } else { "subject" };
-    let program = std::env::current_exe()?.with_file_name(name);
-    ensure!(program.exists(), "`{name}` is not built: cargo build --release -p {name}");
-    Ok(program)
+/// The program beside this one, and its arguments.
+fn command_line(mode: &str) -> anyhow::Result<Vec<OsString>> {
+    let mut words: Vec<&str> = mode.split(' ').collect();
+    if !mode.starts_with("peer-") {
+        words.insert(0, "subject");
+    }
+    let program = std::env::current_exe()?.with_file_name(words[0]);
+    ensure!(program.exists(), "`{0}` is not built: cargo build --release -p {0}", words[0]);
+    Ok([program.into()].into_iter().chain(words[1..].iter().map(OsString::from)).collect())
 }
 
 fn read(profile: &Path) -> anyhow::Result<Cost> {

@@ -5,6 +5,7 @@
 //! - `budget --check` also compares with `budgets.json`, and fails where a count has grown by more than 3 %, both by itself
 //!   and against its base, which is no work of ours: another processor's or compiler's share grows in both;
 //! - `budget --write` makes today's counts the budget;
+//! - `budget --growth` also counts how the cost grows with spans, attributes and routes; this has no budget either;
 //! - `budget --peers` also counts other instrumentations of the same service, which have no budget. They are built by
 //!   `cargo build --release --workspace`.
 //!
@@ -13,19 +14,21 @@
 //! without start and end.
 
 mod callgrind;
+mod growth;
 mod load;
 mod peers;
-mod sink;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
+use sink::Sink;
 
 use crate::callgrind::{Cost, Subject};
+use crate::growth::GROWTH;
+use crate::load::Target;
 use crate::peers::PEERS;
-use crate::sink::Sink;
 
 const FEW: u32 = 500;
 const MANY: u32 = 4_500;
@@ -38,24 +41,24 @@ struct Row {
     name: &'static str,
     base: &'static str,
     mode: &'static str,
-    path: Option<&'static str>,
+    target: Option<Target>,
     variables: &'static [(&'static str, &'static str)],
     /// Spans for each request, all of which must arrive.
     spans: u64,
 }
 
-const ITEM: Option<&str> = Some("/items/{id}");
-const HOP: Option<&str> = Some("/hop");
+const ITEM: Option<Target> = Some(Target::Item);
+const HOP: Option<Target> = Some(Target::Path("/hop"));
 const NO_TRACES: (&str, &str) = ("OTEL_TRACES_EXPORTER", "none");
 
 const ROWS: [Row; 9] = [
-    Row { name: "bare", base: "bare", mode: "bare", path: ITEM, variables: &[], spans: 0 },
-    Row { name: "sampled", base: "bare", mode: "telemetry", path: ITEM, variables: &[], spans: 1 },
+    Row { name: "bare", base: "bare", mode: "bare", target: ITEM, variables: &[], spans: 0 },
+    Row { name: "sampled", base: "bare", mode: "telemetry", target: ITEM, variables: &[], spans: 1 },
     Row {
         name: "unsampled",
         base: "bare",
         mode: "telemetry",
-        path: ITEM,
+        target: ITEM,
         variables: &[("OTEL_TRACES_SAMPLER", "always_off")],
         spans: 0,
     },
@@ -63,7 +66,7 @@ const ROWS: [Row; 9] = [
         name: "metrics-only",
         base: "bare",
         mode: "telemetry",
-        path: ITEM,
+        target: ITEM,
         variables: &[NO_TRACES],
         spans: 0,
     },
@@ -71,25 +74,25 @@ const ROWS: [Row; 9] = [
         name: "disabled",
         base: "bare",
         mode: "telemetry",
-        path: ITEM,
+        target: ITEM,
         variables: &[("OTEL_SDK_DISABLED", "true")],
         spans: 0,
     },
-    Row { name: "hops-bare", base: "hops-bare", mode: "hops", path: HOP, variables: &[], spans: 0 },
+    Row { name: "hops-bare", base: "hops-bare", mode: "hops", target: HOP, variables: &[], spans: 0 },
     Row {
         name: "hops-sampled",
         base: "hops-bare",
         mode: "telemetry-hops",
-        path: HOP,
+        target: HOP,
         variables: &[],
         spans: 3,
     },
-    Row { name: "query-bare", base: "query-bare", mode: "query", path: None, variables: &[], spans: 0 },
+    Row { name: "query-bare", base: "query-bare", mode: "query", target: None, variables: &[], spans: 0 },
     Row {
         name: "query-sampled",
         base: "query-bare",
         mode: "telemetry-query",
-        path: None,
+        target: None,
         // The loop is faster than any service: what counts is the cost of all spans, so all of them are kept.
         variables: &[("OTEL_BSP_MAX_QUEUE_SIZE", "10000")],
         spans: 1,
@@ -118,7 +121,9 @@ fn main() -> anyhow::Result<()> {
         "| per request | instructions | to its base | budget | allocations | more than its base | budget |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|");
-    let rows = || ROWS.iter().chain(PEERS.iter().filter(|_| has("--peers")));
+    let peers = || PEERS.iter().filter(|_| has("--peers"));
+    let growth = || GROWTH.iter().filter(|_| has("--growth"));
+    let rows = || ROWS.iter().chain(peers()).chain(growth());
     for row in rows() {
         let is_wanted =
             |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.starts_with(&***wanted));
@@ -152,12 +157,12 @@ fn main() -> anyhow::Result<()> {
                     grown.push(format!("{}: allocations", row.name));
                 }
             }
-            _ if row.mode.starts_with("peer-") => {}
+            _ if ROWS.iter().all(|budgeted| budgeted.name != row.name) => {}
             _ => grown.push(format!("{}: there is no budget", row.name)),
         }
     }
     if has("--write") {
-        counts.retain(|name, _| PEERS.iter().all(|peer| peer.name != name));
+        counts.retain(|name, _| ROWS.iter().any(|row| row.name == name));
         let all: BTreeMap<_, _> = budgets.into_iter().chain(counts).collect();
         std::fs::write(&file, serde_json::to_string_pretty(&all)? + "\n")?;
     } else if has("--check") {
@@ -175,20 +180,23 @@ fn main() -> anyhow::Result<()> {
 fn count(row: &Row) -> anyhow::Result<Budget> {
     let run = |requests: u32| -> anyhow::Result<Cost> {
         let sink = Sink::start()?;
-        let subject = Subject { mode: row.mode, path: row.path, variables: row.variables, requests };
+        let subject = Subject { mode: row.mode, target: row.target, variables: row.variables, requests };
         let cost =
             subject.run(sink.port()).with_context(|| format!("{} with {requests} requests", row.name))?;
         let spans = sink.spans();
         let expected = u64::from(requests) * row.spans;
         ensure!(
-            spans == expected || (row.path.is_none() && spans == expected + row.spans),
+            spans == expected || (row.target.is_none() && spans == expected + row.spans),
             "{}: of {expected} spans {spans} arrived",
             row.name
         );
         Ok(cost)
     };
-    let (few, many) = (run(FEW)?, run(MANY)?);
-    let each = |few: u64, many: u64| (many as f64 - few as f64) / f64::from(MANY - FEW);
+    let warm_up = row.target.map_or(0, Target::warm_up);
+    // With many spans each, a tenth says as much.
+    let share = if row.spans > 10 { 10 } else { 1 };
+    let (few, many) = (run(FEW / share + warm_up)?, run(MANY / share + warm_up)?);
+    let each = |few: u64, many: u64| (many as f64 - few as f64) / f64::from((MANY - FEW) / share);
     let round = |number: f64, to: f64| (number * to).round() / to;
     Ok(Budget {
         instructions: round(each(few.instructions, many.instructions), 1.0),

@@ -1,6 +1,7 @@
 //! The service whose requests are counted: `subject MODE`.
 //!
-//! It listens on a free port of 127.0.0.1, prints the port, serves until standard input ends, and flushes. One worker.
+//! It listens on a free port of 127.0.0.1, prints the port, serves until standard input ends, and flushes. One
+//! worker, or `WORKERS`.
 //!
 //! | mode | what it is |
 //! |---|---|
@@ -8,9 +9,13 @@
 //! | `telemetry` | with telemetry-core; what it does is said by its variables |
 //! | `hops` | two hops, `/hop` calls `/items/{id}` by reqwest, without telemetry |
 //! | `telemetry-hops` | the same with telemetry-core in server and client |
+//! | `routes N` | N routes, `/{0..}/{0..100}`, without telemetry |
+//! | `telemetry-routes N` | the same with telemetry-core |
+//! | `telemetry-growth` | routes whose requests have as many spans or attributes as they are asked for |
 //! | `query N` | no server: N point queries on SQLite by diesel |
 //! | `telemetry-query N` | the same with telemetry-core |
 
+mod growth;
 mod queries;
 
 use std::time::Duration;
@@ -20,7 +25,7 @@ use actix_web::error::ErrorBadGateway;
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, web};
 use reqwest_middleware::ClientWithMiddleware;
 use serde::Serialize;
-use telemetry_core::{Config, TelemetryGuard};
+use telemetry_core::{Config, Telemetry, TelemetryGuard};
 use tokio::io::AsyncReadExt;
 
 #[derive(Serialize)]
@@ -66,7 +71,8 @@ where
         > + 'static,
     B: actix_web::body::MessageBody + 'static,
 {
-    let server = HttpServer::new(app).workers(1).disable_signals().bind(("127.0.0.1", 0))?;
+    let workers = std::env::var("WORKERS").ok().and_then(|number| number.parse().ok()).unwrap_or(1);
+    let server = HttpServer::new(app).workers(workers).disable_signals().bind(("127.0.0.1", 0))?;
     println!("{}", server.addrs()[0].port());
     let server = server.run();
     let handle = server.handle();
@@ -116,6 +122,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let telemetry = telemetry()?;
             let (middleware, client) = (telemetry.server(), telemetry.client());
             serve(move || App::new().configure(routes(Some(client.clone()))).wrap(middleware.clone()))
+                .await?;
+            end(telemetry);
+        }
+        "routes" => serve(move || App::new().configure(growth::routes(number))).await?,
+        "telemetry-routes" => {
+            let telemetry = telemetry()?;
+            let middleware = telemetry.server();
+            serve(move || App::new().configure(growth::routes(number)).wrap(middleware.clone())).await?;
+            end(telemetry);
+        }
+        "telemetry-growth" => {
+            let telemetry = telemetry()?;
+            let (middleware, handle) = (telemetry.server(), Telemetry::clone(&telemetry));
+            serve(move || App::new().configure(growth::spans(handle.clone())).wrap(middleware.clone()))
                 .await?;
             end(telemetry);
         }
