@@ -92,6 +92,18 @@ pub(crate) fn interned(name: &str) -> &'static str {
     name
 }
 
+/// A number that texts differ in, most times, by their lengths and both their ends: looking at all of a text would cost
+/// as much as what this is to save. The upper bits are the best.
+pub(crate) fn fingerprint(text: &str) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let bytes = text.as_bytes();
+    let (first, last) = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => (bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)), 0),
+    };
+    (first ^ last.rotate_left(29) ^ bytes.len() as u64).wrapping_mul(ODD)
+}
+
 /// `{method} {target}`, or `{method}` alone; `HTTP` stands for an unknown method
 /// (semantic conventions, "HTTP spans", Name).
 pub(crate) fn http_span_name(method: &'static str, target: Option<&str>) -> Cow<'static, str> {

@@ -63,7 +63,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use actix_web::HttpRequest;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanRef, TraceContextExt};
 use pin_project_lite::pin_project;
@@ -245,18 +245,19 @@ where
             // What the caller sent goes on to the services below, and that is all.
             let context = propagation::is_from_elsewhere(&parent).then_some(parent);
             let future = attached(context.as_ref(), || self.service.call(request));
-            return ServerFuture { context, exchange: None, future };
+            return ServerFuture { context, exchange: None, worker: None, future };
         }
+        let worker = Some(self.worker.clone());
         if telemetry.is_excluded(request.path()) {
             let context = Some(untraced(&parent, telemetry));
             let future = attached(context.as_ref(), || self.service.call(request));
-            return ServerFuture { context, exchange: None, future };
+            return ServerFuture { context, exchange: None, worker, future };
         }
         let exchange = Exchange::start(&self.worker, &request, &parent);
         let context = Some(exchange.context().clone());
         let mut exchange = Some(exchange);
         let future = guarded(&mut exchange, || attached(context.as_ref(), || self.service.call(request)));
-        ServerFuture { context, exchange, future }
+        ServerFuture { context, exchange, worker, future }
     }
 }
 
@@ -287,6 +288,8 @@ pin_project! {
         exchange: Option<Box<Exchange>>,
         // None where telemetry is disabled and the caller sent nothing.
         context: Option<Context>,
+        // None where there is no trace of ours to tell.
+        worker: Option<Rc<Worker>>,
     }
 }
 
@@ -308,11 +311,11 @@ where
                 if let Some(exchange) = &mut exchange {
                     exchange.responded(&response);
                 }
-                tell_trace(response.headers_mut(), context);
+                tell_trace(response.headers_mut(), context, this.worker.as_deref());
                 let context = context.cloned();
                 Ok(response.map_body(|head, body| ServerBody::new(context, exchange, head.status, body)))
             }
-            Err(error) => Err(answer(error, this.exchange, context)),
+            Err(error) => Err(answer(error, this.exchange, context, this.worker.as_deref())),
         })
     }
 }
@@ -323,27 +326,27 @@ fn answer(
     error: actix_web::Error,
     exchange: &mut Option<Box<Exchange>>,
     context: Option<&Context>,
+    worker: Option<&Worker>,
 ) -> actix_web::Error {
     let mut response = guarded(exchange, || attached(context, || error.error_response()));
     let mut exchange = exchange.take();
     if let Some(exchange) = &mut exchange {
         exchange.answered(&response, Some(&error));
     }
-    tell_trace(response.headers_mut(), context);
+    tell_trace(response.headers_mut(), context, worker);
     let context = context.cloned();
     let response =
         response.map_body(|head, body| BoxBody::new(ServerBody::new(context, exchange, head.status, body)));
     Answered::new(error, response).into()
 }
 
-/// Tells the trace of the request's span; not the caller's, where there is none.
-fn tell_trace(headers: &mut HeaderMap, context: Option<&Context>) {
-    let Some(context) = context else { return };
+/// Tells the trace of the request's span.
+fn tell_trace(headers: &mut HeaderMap, context: Option<&Context>, worker: Option<&Worker>) {
+    let (Some(context), Some(worker)) = (context, worker) else { return };
     let span = context.span();
     let span_context = span.span_context();
     if span_context.is_valid()
-        && !span_context.is_remote()
-        && let Ok(value) = HeaderValue::from_bytes(&traceparent_bytes(span_context))
+        && let Some(value) = worker.header_value(&traceparent_bytes(span_context))
     {
         headers.insert(TRACERESPONSE, value);
     }

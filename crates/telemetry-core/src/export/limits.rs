@@ -16,6 +16,7 @@ use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerPr
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use crate::config::AttributeLimits;
+use crate::names::fingerprint;
 
 /// An exporter that gets spans within their limits. It works on the exporter's thread: no request waits for it.
 #[derive(Debug)]
@@ -215,22 +216,15 @@ fn are_unique<'a, I: Iterator<Item = &'a Key>>(keys: impl Fn() -> I) -> bool {
         let mut seen = HashSet::new();
         return keys().all(|key| seen.insert(key));
     }
-    // A mark for each key, which most keys have to themselves: only with those of the same mark it may be the same.
+    // A mark for each key, one of 128, which most keys have to themselves: only where two have the same mark they may be
+    // the same.
     let mut marks = 0_u128;
     keys().enumerate().all(|(place, key)| {
-        let mark = 1 << mark_of(key.as_str());
+        let mark = 1 << (fingerprint(key.as_str()) >> 57);
         let is_new = marks & mark == 0;
         marks |= mark;
         is_new || keys().take(place).all(|earlier| earlier != key)
     })
-}
-
-/// One of 128, by the length and the bytes in which the names of attributes differ most.
-fn mark_of(key: &str) -> u32 {
-    let bytes = key.as_bytes();
-    let byte = |at: usize| bytes.get(at).copied().map_or(0, u32::from);
-    let sum = byte(bytes.len() / 2) * 31 + byte(bytes.len().wrapping_sub(1)) * 7 + bytes.len() as u32 * 13;
-    (sum ^ sum >> 7) % 128
 }
 
 /// Each key with its last value, in the order in which the keys came first.

@@ -120,9 +120,7 @@ impl Exchange {
         if self.is_recorded && !is_known {
             let span = self.context.span();
             span.update_name(route.name);
-            if let Some(pattern) = route.pattern {
-                span.set_attribute(KeyValue::new(attribute::HTTP_ROUTE, pattern));
-            }
+            span.set_attributes(route.pattern.map(|pattern| KeyValue::new(attribute::HTTP_ROUTE, pattern)));
         }
         self.route.insert(route)
     }

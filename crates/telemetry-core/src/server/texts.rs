@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use opentelemetry::Value;
 
+use crate::names::fingerprint;
+
 /// Each text has one place, and whichever came last has it.
 const PLACES: usize = 128;
 
@@ -34,7 +36,7 @@ impl Texts {
         if text.len() > MAX_LENGTH {
             return text.to_owned().into();
         }
-        let place = &mut self.texts.borrow_mut()[place_of(text.as_bytes())];
+        let place = &mut self.texts.borrow_mut()[place_of(fingerprint(text))];
         match place {
             Some(known) if **known == *text => known.clone().into(),
             _ => place.insert(text.into()).clone().into(),
@@ -42,11 +44,11 @@ impl Texts {
     }
 
     pub(super) fn of_address(&self, address: IpAddr) -> Value {
-        let index = match &address {
-            IpAddr::V4(address) => place_of(&address.octets()),
-            IpAddr::V6(address) => place_of(&address.octets()),
+        let number = match address {
+            IpAddr::V4(address) => u64::from(address.to_bits()),
+            IpAddr::V6(address) => (address.to_bits() >> 64) as u64 ^ address.to_bits() as u64,
         };
-        let place = &mut self.addresses.borrow_mut()[index];
+        let place = &mut self.addresses.borrow_mut()[number as usize % PLACES];
         match place {
             Some((known, text)) if *known == address => text.clone().into(),
             _ => place.insert((address, address.to_string().into())).1.clone().into(),
@@ -54,15 +56,8 @@ impl Texts {
     }
 }
 
-/// By the length and both ends, whose bytes differ where texts do: looking at all of a text would cost as much as the copy.
-fn place_of(bytes: &[u8]) -> usize {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (first, last) = match (bytes.first_chunk(), bytes.last_chunk()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => (bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)), 0),
-    };
-    let mixed = (first ^ last.rotate_left(29) ^ bytes.len() as u64).wrapping_mul(ODD);
-    (mixed >> 57) as usize % PLACES
+fn place_of(fingerprint: u64) -> usize {
+    (fingerprint >> 32) as usize % PLACES
 }
 
 #[cfg(test)]

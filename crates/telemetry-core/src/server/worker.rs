@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use actix_web::dev::{ResourceMap, ServiceRequest};
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderValue;
+use actix_web::web::BytesMut;
 use foldhash::fast::FixedState;
 use opentelemetry::metrics::{BoundHistogram, BoundUpDownCounter};
 use opentelemetry::{KeyValue, Value};
@@ -29,6 +31,9 @@ use crate::status;
 /// A name has 253 characters at most (RFC 1035).
 const MAX_AUTHORITY_LENGTH: usize = 260;
 
+/// As many bytes of headers' values are allocated at once.
+const VALUES: usize = 4096;
+
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) texts: Texts,
@@ -36,6 +41,8 @@ pub(super) struct Worker {
     resources: OnceCell<ResourceMap>,
     routes: RefCell<Routes>,
     active: RefCell<Vec<Active>>,
+    /// Where values of headers are written, many in one allocation.
+    values: RefCell<BytesMut>,
     /// The one that was asked for last.
     authority: RefCell<Option<(Box<str>, Authority)>>,
 }
@@ -89,8 +96,19 @@ impl Worker {
             resources: OnceCell::new(),
             routes: RefCell::default(),
             active: RefCell::default(),
+            values: RefCell::default(),
             authority: RefCell::default(),
         }
+    }
+
+    /// The value of a header.
+    pub(super) fn header_value(&self, value: &[u8]) -> Option<HeaderValue> {
+        let mut values = self.values.borrow_mut();
+        if values.capacity() < value.len() {
+            values.reserve(VALUES);
+        }
+        values.extend_from_slice(value);
+        HeaderValue::from_maybe_shared(values.split().freeze()).ok()
     }
 
     /// Host and port of an authority; it is the same one most times.

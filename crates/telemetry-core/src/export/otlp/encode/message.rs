@@ -20,12 +20,12 @@ impl Message {
     }
 
     #[inline]
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
+    fn varint(&mut self, value: u64) {
+        if value < 0x80 {
+            self.0.push(value as u8);
+        } else {
+            self.0.extend_from_slice(varint(value, &mut [0; 10]));
         }
-        self.0.push(value as u8);
     }
 
     #[inline]
@@ -93,12 +93,33 @@ impl Message {
                 message.message(2, |message| message.bytes(field, text.as_bytes()));
             });
         }
-        let tag = |field: u32| (u64::from(field) << 3 | DELIMITED) as u8;
         self.0.reserve(length + 2);
-        self.0.extend_from_slice(&[tag(outer), length as u8, tag(1), key.len() as u8]);
+        self.0.extend_from_slice(&[delimited(outer), length as u8, delimited(1), key.len() as u8]);
         self.0.extend_from_slice(key.as_bytes());
-        self.0.extend_from_slice(&[tag(2), text.len() as u8 + 2, tag(field), text.len() as u8]);
+        self.0.extend_from_slice(&[delimited(2), text.len() as u8 + 2, delimited(field), text.len() as u8]);
         self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// The same with a number, which is always there.
+    pub(super) fn pair_of_number(&mut self, outer: u32, key: &str, field: u32, number: u64) {
+        let mut value = [0; 10];
+        let value = varint(number, &mut value);
+        let length = key.len() + value.len() + 5;
+        if length >= SHORT || key.is_empty() {
+            return self.message(outer, |message| {
+                message.text(1, key);
+                message.message(2, |message| message.number(field, number));
+            });
+        }
+        self.0.reserve(length + 2);
+        self.0.extend_from_slice(&[delimited(outer), length as u8, delimited(1), key.len() as u8]);
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(&[
+            delimited(2),
+            value.len() as u8 + 1,
+            (u64::from(field) << 3 | VARINT) as u8,
+        ]);
+        self.0.extend_from_slice(value);
     }
 
     /// A message in this one. Its length is known when it is written, and stands before it: most are short enough for the one
@@ -113,8 +134,28 @@ impl Message {
             self.0[start - 1] = length as u8;
             return;
         }
-        let mut told = Self::default();
-        told.varint(length as u64);
-        self.0.splice(start - 1..start, told.0);
+        let mut told = [0; 10];
+        let told = varint(length as u64, &mut told);
+        let further = told.len() - 1;
+        self.0.resize(self.0.len() + further, 0);
+        self.0.copy_within(start..start + length, start + further);
+        self.0[start - 1..start + further].copy_from_slice(told);
     }
+}
+
+/// The key of a field of bytes, text or a message; of the first fifteen fields it is one byte.
+fn delimited(field: u32) -> u8 {
+    (u64::from(field) << 3 | DELIMITED) as u8
+}
+
+/// A number seven bits to the byte, the lowest first.
+fn varint(mut value: u64, bytes: &mut [u8; 10]) -> &[u8] {
+    let mut length = 0;
+    while value >= 0x80 {
+        bytes[length] = value as u8 | 0x80;
+        value >>= 7;
+        length += 1;
+    }
+    bytes[length] = value as u8;
+    &bytes[..=length]
 }

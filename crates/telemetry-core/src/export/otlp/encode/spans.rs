@@ -129,14 +129,16 @@ fn flags(trace_flags: u8, is_remote: bool) -> u32 {
 
 fn attributes<'a>(message: &mut Message, field: u32, attributes: impl IntoIterator<Item = &'a KeyValue>) {
     for attribute in attributes {
-        if let Value::String(text) = &attribute.value {
-            message.pair(field, attribute.key.as_str(), 1, text.as_str());
-            continue;
+        let key = attribute.key.as_str();
+        match &attribute.value {
+            Value::String(text) => message.pair(field, key, 1, text.as_str()),
+            // Negative ones take the ten bytes of their two's complement.
+            Value::I64(value) => message.pair_of_number(field, key, 3, *value as u64),
+            value => message.message(field, |message| {
+                message.text(1, key);
+                message.message(2, |message| describe_value(message, value));
+            }),
         }
-        message.message(field, |message| {
-            message.text(1, attribute.key.as_str());
-            message.message(2, |message| describe_value(message, &attribute.value));
-        });
     }
 }
 
@@ -144,7 +146,6 @@ fn describe_value(message: &mut Message, value: &Value) {
     match value {
         Value::String(text) => message.bytes(1, text.as_str().as_bytes()),
         Value::Bool(value) => message.number(2, (*value).into()),
-        // Negative ones take the ten bytes of their two's complement.
         Value::I64(value) => message.number(3, *value as u64),
         Value::F64(value) => message.double(4, *value),
         Value::Array(array) => message.message(5, |message| match array {
