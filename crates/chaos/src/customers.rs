@@ -1,10 +1,12 @@
-//! Customers: each orders once, under a key of its own, and asks again until it is told what became of it.
+//! Customers: each orders once, under a key of its own, and asks again, no sooner than it is told to, until it is told
+//! what became of it.
 
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use demo::parts::Part;
 use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use service_kit::token::ServiceTokens;
@@ -16,6 +18,9 @@ use crate::random::Random;
 
 /// A customer that has heard nothing after so long would have given up. Longer than any outage here.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The refusal of a connection that was not made, or broke.
+pub const NO_ANSWER: &str = "no_answer";
 
 /// The shop that they order in.
 #[derive(Clone)]
@@ -38,8 +43,8 @@ pub struct Told {
     pub order_id: Option<String>,
     /// The order's status, or the problem's code.
     pub word: String,
-    /// How often the customer asked.
-    pub tries: u32,
+    /// Why the customer asked again, each time: a problem's code, or [`NO_ANSWER`].
+    pub refusals: Vec<String>,
 }
 
 impl Shop {
@@ -86,38 +91,46 @@ impl Shop {
             "product_id": self.product_id, "quantity": 1, "payment_method": payment_method,
         });
         let give_up = Instant::now() + PATIENCE;
-        let mut tries = 0;
+        let mut refusals = Vec::new();
         loop {
-            tries += 1;
+            let mut wait = Duration::from_millis(200);
             let request = self.client.post(&self.orders).bearer_auth(&self.token).json(&order);
-            let last = match request.header("idempotency-key", format!("\"{key}\"")).send().await {
-                Err(error) => error.without_url().to_string(),
-                Ok(response) => {
-                    let status = response.status();
-                    match response.json::<Value>().await {
-                        Err(error) => error.without_url().to_string(),
-                        Ok(body) => {
-                            let told = told(status, &body, tries);
-                            if told.order_id.is_some() {
-                                return Ok(told);
-                            }
-                            ensure!(may_be_asked_again(status, &told.word), "{status}: {body}");
-                            told.word
-                        }
+            let mut refusal = NO_ANSWER.to_owned();
+            if let Ok(response) = request.header("idempotency-key", format!("\"{key}\"")).send().await {
+                let status = response.status();
+                wait = wait.max(retry_after(&response));
+                if let Ok(body) = response.json::<Value>().await {
+                    let told = told(status, &body);
+                    if told.order_id.is_some() {
+                        return Ok(Told { refusals, ..told });
                     }
+                    ensure!(may_be_asked_again(status, &told.word), "{status}: {body}");
+                    refusal = told.word;
                 }
-            };
-            ensure!(Instant::now() < give_up, "nothing was told after {tries} tries; at last: {last}");
+            }
+            refusals.push(refusal);
+            ensure!(Instant::now() < give_up, "nothing was told in time: {refusals:?}");
             // All of them at once would not help a service that is just starting.
-            sleep(Duration::from_millis(200 + u64::from(key.as_bytes()[35]) * 5)).await;
+            sleep(wait + Duration::from_millis(u64::from(key.as_bytes()[35]) * 5)).await;
         }
     }
 }
 
-fn told(status: StatusCode, body: &Value, tries: u32) -> Told {
+/// How long the service wants to be left alone.
+fn retry_after(response: &reqwest::Response) -> Duration {
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default())
+}
+
+fn told(status: StatusCode, body: &Value) -> Told {
     let word = if status.is_success() { &body["status"] } else { &body["code"] };
     let order_id = body["order_id"].as_str().map(str::to_owned);
-    Told { status: status.as_u16(), order_id, word: word.as_str().unwrap_or_default().to_owned(), tries }
+    Told {
+        status: status.as_u16(),
+        order_id,
+        word: word.as_str().unwrap_or_default().to_owned(),
+        refusals: Vec::new(),
+    }
 }
 
 /// A refusal for now: no order was made.

@@ -1,5 +1,6 @@
 //! All of it, once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,9 @@ pub struct Report {
     /// What was done to the services.
     pub damage: Damage,
     /// Answers by status.
-    pub told: std::collections::BTreeMap<u16, usize>,
-    /// Times that customers asked again.
-    pub asked_again: u32,
+    pub told: BTreeMap<u16, usize>,
+    /// Times that customers asked again, by why.
+    pub asked_again: BTreeMap<String, usize>,
     /// What the databases say.
     pub verdict: Verdict,
     /// How long customers ordered.
@@ -71,7 +72,7 @@ pub async fn run(program: &Path, plan: Plan) -> anyhow::Result<Report> {
 }
 
 /// So many customers at once for so many pieces: as many are told that they have one, and the others that it is sold
-/// out.
+/// out. Those whom the door does not let in at once come again when they are told to.
 ///
 /// # Errors
 /// Where the trial itself goes wrong, or a customer is told anything else.
@@ -99,15 +100,20 @@ pub async fn sell_out(program: &Path, database: Backend, buyers: u32, pieces: u3
     if (sold, refused) != (pieces as usize, (buyers - pieces) as usize) {
         verdict.findings.push(format!("{sold} were sold one and {refused} told that it is sold out"));
     }
-    Ok(report(Damage::default(), &told, verdict, ordering))
+    let report = report(Damage::default(), &told, verdict, ordering);
+    // Whoever came too early was told when to come again, and nobody anything else.
+    ensure!(report.asked_again.keys().all(|why| why == "overloaded"), "{report:#?}");
+    Ok(report)
 }
 
 fn report(damage: Damage, answers: &[Told], verdict: Verdict, ordering: Duration) -> Report {
-    let mut told = std::collections::BTreeMap::new();
+    let (mut told, mut asked_again) = (BTreeMap::new(), BTreeMap::new());
     for answer in answers {
         *told.entry(answer.status).or_default() += 1;
+        for refusal in &answer.refusals {
+            *asked_again.entry(refusal.clone()).or_default() += 1;
+        }
     }
-    let asked_again = answers.iter().map(|answer| answer.tries - 1).sum();
     Report { damage, told, asked_again, verdict, ordering }
 }
 

@@ -42,9 +42,24 @@ fn orders_survive_kills_of_two_replicas_and_restarts_of_postgresql() {
     assert!(report.damage.restarts > 0);
 }
 
-#[test]
-fn of_three_hundred_customers_at_once_for_thirty_pieces_thirty_get_one_and_the_others_are_told() {
+fn of_a_thousand_customers_at_once_for_a_hundred_pieces_a_hundred_get_one(database: Backend) {
     let program = Path::new(env!("CARGO_BIN_EXE_chaos"));
-    let report = block_on(trial::sell_out(program, Backend::Sqlite, 300, 30)).and_then(Report::approve);
-    println!("{:?}", report.unwrap_or_else(|error| panic!("{error:#}")));
+    let report = block_on(trial::sell_out(program, database, 1000, 100)).and_then(Report::approve);
+    let report = report.unwrap_or_else(|error| panic!("{error:#}"));
+    println!("{report:?}");
+    assert_eq!(report.told, [(201, 100), (409, 900)].into(), "the others are told that it is sold out");
+}
+
+#[test]
+fn what_a_thousand_want_is_sold_to_a_hundred_on_sqlite() {
+    of_a_thousand_customers_at_once_for_a_hundred_pieces_a_hundred_get_one(Backend::Sqlite);
+}
+
+#[test]
+#[cfg_attr(
+    not(test_postgres),
+    ignore = "needs PostgreSQL's programs: set TEST_POSTGRES_URL where they are installed"
+)]
+fn what_a_thousand_want_is_sold_to_a_hundred_on_postgresql() {
+    of_a_thousand_customers_at_once_for_a_hundred_pieces_a_hundred_get_one(Backend::Postgres);
 }

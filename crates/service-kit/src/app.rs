@@ -297,10 +297,19 @@ fn assemble<S: Service>(
         .wrap(from_fn(move |request, next| admission.clone().pass(request, next)))
         .wrap(cors(&around.cors_allowed_origins))
         .wrap_fn(move |request, next| {
+            let is_page = hardening::is_page(request.path());
             let (answer, stopping) = (next.call(request), stopping.clone());
             async move {
-                let mut answer = answer.await.map(fallback::with_document)?;
-                hardening::harden(&mut answer);
+                let answer = answer.await.map(fallback::with_document).map_err(|mut error| {
+                    // A middleware further in has given up: its answer is made further out.
+                    error.add_response_mapper(move |mut answer| {
+                        hardening::harden(answer.headers_mut(), is_page);
+                        answer
+                    });
+                    error
+                });
+                let mut answer = answer?;
+                hardening::harden(answer.headers_mut(), is_page);
                 if stopping.is_requested() {
                     answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
                 }

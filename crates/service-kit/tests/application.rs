@@ -212,6 +212,7 @@ async fn every_answer_tells_a_browser_to_do_nothing_with_it() {
         (404, app.get("/nowhere").send().await),
         (415, wrong.send().await),
         (503, with_timeout(&app, "/left", "0").await),
+        (504, with_timeout(&app, "/never", "50").await),
     ] {
         assert_eq!(answer.status, status, "{answer:?}");
         assert!(answer.header("content-security-policy").starts_with("default-src 'none'"), "{answer:?}");
@@ -235,9 +236,21 @@ async fn only_pages_of_named_origins_may_read_the_answers() {
         ("http://shop.example", ""),
         ("null", ""),
     ] {
-        let answer = app.get("/left").with(|request| request.header("origin", origin)).send().await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{origin}");
-        assert_eq!(answer.header("access-control-allow-credentials"), "", "{origin}");
+        let ask = async |path: &str, milliseconds: &str| {
+            let request = app.get(path).with(|request| request.header("origin", origin));
+            request.with(|request| request.header(deadline::HEADER, milliseconds)).send().await
+        };
+        for (status, answer) in [
+            (200, ask("/left", "5000").await),
+            // Refused and given up: a page is to learn that it may come again, and when.
+            (503, ask("/left", "0").await),
+            (504, ask("/never", "50").await),
+        ] {
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.header("access-control-allow-origin"), allowed, "{origin}");
+            assert_eq!(answer.header("access-control-allow-credentials"), "", "{origin}");
+            let vary = answer.headers.get_all("vary").iter().map(|value| value.to_str().unwrap());
+            assert!(vary.into_iter().any(|names| names.to_lowercase().contains("origin")), "{answer:?}");
+        }
     }
 }

@@ -80,6 +80,7 @@
 //!
 //! A redirect that reqwest follows by itself takes the headers along, to whichever host it leads.
 
+mod calls;
 mod exchange;
 mod hosts;
 mod metrics;
@@ -96,6 +97,7 @@ use opentelemetry::trace::SpanRef;
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 
+use self::calls::Calls;
 use self::exchange::Exchange;
 pub(crate) use self::hosts::Hosts;
 use self::metrics::Metrics;
@@ -133,6 +135,7 @@ pub struct ClientTelemetry {
     hosts: Option<Arc<[String]>>,
     sends_baggage: bool,
     metrics: Arc<Metrics>,
+    calls: Arc<Calls>,
     methods: Methods,
     request_headers: Capture,
     response_headers: Capture,
@@ -158,6 +161,7 @@ impl ClientTelemetry {
         let http = telemetry.http();
         Self {
             metrics: Arc::new(Metrics::new(&telemetry)),
+            calls: Arc::default(),
             methods: Methods::new(&http.known_methods),
             request_headers: Capture::new("http.request.header.", &http.client_headers.request),
             response_headers: Capture::new("http.response.header.", &http.client_headers.response),
@@ -245,6 +249,11 @@ impl Middleware for ClientTelemetry {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
+        if !self.telemetry.is_enabled() {
+            // What came along goes on, and that is all.
+            Context::map_current(|context| self.propagate(context, &mut request));
+            return next.run(request, extensions).await;
+        }
         let template = extensions.get::<UrlTemplate>().copied();
         let resends = extensions.get::<Tries>().map_or(0, |tries| tries.0);
         extensions.insert(Tries(resends + 1));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use opentelemetry::metrics::Histogram;
+use opentelemetry::metrics::{BoundHistogram, Histogram};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue, SpanId, TraceId};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -97,6 +97,40 @@ impl TracedHistogram {
         self.histogram.record(value, attributes);
         if let Some(reservoir) = &self.reservoir {
             reservoir.offer(value, attributes, || Ids::of(span));
+        }
+    }
+}
+
+impl TracedHistogram {
+    /// The one series with these attributes.
+    pub(crate) fn bind(&self, attributes: Vec<KeyValue>) -> BoundTracedHistogram {
+        BoundTracedHistogram {
+            histogram: self.histogram.bind(&attributes),
+            reservoir: self.reservoir.clone(),
+            attributes,
+        }
+    }
+}
+
+/// One series of a [`TracedHistogram`]: it need not be looked for.
+#[derive(Debug)]
+pub(crate) struct BoundTracedHistogram {
+    histogram: BoundHistogram<f64>,
+    reservoir: Option<Arc<Reservoir>>,
+    attributes: Vec<KeyValue>,
+}
+
+impl BoundTracedHistogram {
+    #[cfg(any(feature = "actix", feature = "reqwest"))]
+    pub(crate) fn attributes(&self) -> &[KeyValue] {
+        &self.attributes
+    }
+
+    /// [`TracedHistogram::record_of`] this series.
+    pub(crate) fn record_of(&self, span: &SpanContext, value: f64) {
+        self.histogram.record(value);
+        if let Some(reservoir) = &self.reservoir {
+            reservoir.offer(value, &self.attributes, || Ids::of(span));
         }
     }
 }

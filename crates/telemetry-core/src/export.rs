@@ -34,6 +34,7 @@ use opentelemetry_sdk::metrics::{
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanProcessor};
 
 use crate::Config;
+use crate::baggage::WithBaggage;
 use crate::config::{
     ByParent, ExemplarFilter, Exporter, HistogramAggregation, MetricPipeline, Metrics, Otlp, Signal,
 };
@@ -68,6 +69,10 @@ pub(crate) struct Providers {
     pub(crate) tracer: SdkTracerProvider,
     /// Whether the application made that one.
     pub(crate) is_tracer_own: bool,
+    /// Whether spans go anywhere.
+    pub(crate) keeps_spans: bool,
+    /// Whether code of the application's sees them start.
+    pub(crate) shows_starts: bool,
     /// Makes meters.
     pub(crate) meter: SdkMeterProvider,
     /// Makes loggers, for the bridge from `tracing`.
@@ -103,6 +108,8 @@ impl Providers {
             pipelines: Pipelines::default(),
         };
         let is_tracer_own = parts.tracer_provider.is_some();
+        let shows_starts = parts.sees_starts();
+        let keeps_spans = !config.disabled && (parts.takes_spans() || !config.traces.exporters.is_empty());
         let tracer = match parts.tracer_provider {
             Some(own) => own,
             None => starting.tracer(parts.sampler, parts.spans)?,
@@ -117,7 +124,19 @@ impl Providers {
         };
         let Starting { exemplars, overflows, started, pull, pipelines, .. } = starting;
         let pipelines = Arc::new(pipelines);
-        Ok(Self { tracer, is_tracer_own, meter, logger, pull, exemplars, overflows, started, pipelines })
+        Ok(Self {
+            tracer,
+            is_tracer_own,
+            keeps_spans,
+            shows_starts,
+            meter,
+            logger,
+            pull,
+            exemplars,
+            overflows,
+            started,
+            pipelines,
+        })
     }
 
     /// What became of everything that was to be exported so far.
@@ -217,7 +236,9 @@ impl Starting<'_> {
         let mut all: Vec<Box<dyn SpanProcessor>> =
             own.into_iter().map(|make| make(traces, &mut self.pipelines)).collect();
         all.extend(exporting);
-        let mut tracer = tracer.with_span_processor(SideBySide(all));
+        // Baggage first of all, so that the application's processors find the tenant on a span.
+        let baggage = self.config.baggage_attributes.iter().cloned();
+        let mut tracer = tracer.with_span_processor(WithBaggage::new(baggage, SideBySide(all)));
         // The console comes last, so that no shutdown waits for it before the collector has everything.
         if traces.exporters.contains(&Exporter::Console) {
             let service = self.resource.get(&Key::from_static_str("service.name"));

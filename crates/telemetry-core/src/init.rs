@@ -15,7 +15,6 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::baggage::BaggageAttributes;
 use crate::config::{ConfigError, Exporter, LogFormat, Source};
 use crate::export::{ExportError, Parts, Providers, ShutdownReport, install_crypto_provider};
 use crate::log_format::NoSpanFields;
@@ -88,12 +87,8 @@ fn tell(config: &Config, addresses: &[SocketAddr]) {
 
 fn set_up(config: &Config, own: Own) -> Result<TelemetryGuard, InitError> {
     let resource = resource::resource(config);
-    let baggage = BaggageAttributes::new(config.baggage_attributes.iter().cloned());
-    let mut parts = own.parts;
-    // First of all, so that the application's processors find the tenant on a span.
-    parts.span_processor_first(baggage);
-    let takes_logs = parts.takes_logs();
-    let providers = Providers::start(config, &resource, parts)?;
+    let takes_logs = own.parts.takes_logs();
+    let providers = Providers::start(config, &resource, own.parts)?;
     let tracer = providers.tracer.tracer(SCOPE);
     let prometheus = serve_metrics(config, &providers)?;
     let log_rate = RateLimit::new(config.logs.rate_limit, providers.suppressed_lines());
@@ -128,6 +123,9 @@ fn set_up(config: &Config, own: Own) -> Result<TelemetryGuard, InitError> {
         client_hooks: own.client_hooks,
         exports: Some(providers.clone()),
         is_enabled: !config.disabled,
+        keeps_spans: providers.keeps_spans,
+        samples_roots: config.traces.samples_roots(),
+        shows_starts: providers.shows_starts,
         database: config.database,
         has_database: AtomicBool::new(false),
         background: Background::on_current_runtime(),

@@ -75,6 +75,23 @@ impl Methods {
     }
 }
 
+/// The same text, kept for as long as the process lives, however often it is asked for: for names that the
+/// application's code gives, such as its routes, and never for what a caller chose.
+#[cfg(any(feature = "actix", feature = "diesel"))]
+pub(crate) fn interned(name: &str) -> &'static str {
+    use std::collections::HashSet;
+    use std::sync::{LazyLock, Mutex, PoisonError};
+
+    static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let name: &'static str = Box::leak(name.into());
+    names.insert(name);
+    name
+}
+
 /// `{method} {target}`, or `{method}` alone; `HTTP` stands for an unknown method
 /// (semantic conventions, "HTTP spans", Name).
 pub(crate) fn http_span_name(method: &'static str, target: Option<&str>) -> Cow<'static, str> {

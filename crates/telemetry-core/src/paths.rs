@@ -2,15 +2,22 @@
 
 /// Paths, in which `*` stands for any run of characters.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct PathPatterns(Vec<String>);
+pub(crate) struct PathPatterns {
+    /// Those without a star, which are most of them.
+    exact: Vec<String>,
+    patterns: Vec<String>,
+}
 
 impl PathPatterns {
     pub(crate) fn new<S: Into<String>>(patterns: impl IntoIterator<Item = S>) -> Self {
-        Self(patterns.into_iter().map(Into::into).collect())
+        let (patterns, exact) =
+            patterns.into_iter().map(Into::into).partition(|path: &String| path.contains('*'));
+        Self { exact, patterns }
     }
 
     pub(crate) fn matches(&self, path: &str) -> bool {
-        self.0.iter().any(|pattern| matches(pattern, path))
+        self.exact.iter().any(|exact| exact == path)
+            || self.patterns.iter().any(|pattern| matches(pattern, path))
     }
 }
 

@@ -36,6 +36,8 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SamplingResult, ShouldSample};
 
+#[cfg(feature = "actix")]
+pub(crate) use self::trace_context::traceparent_bytes;
 pub(crate) use self::trace_context::{parse_traceparent, traceparent};
 use crate::config::Propagator;
 use crate::untraced::is_untraced;
@@ -227,6 +229,13 @@ pub(crate) fn begun_here(parent: &Context) -> Cow<'_, Context> {
     }
 }
 
+/// Whether there is anything in it that a caller sent.
+#[cfg(feature = "actix")]
+pub(crate) fn is_from_elsewhere(context: &Context) -> bool {
+    context.span().span_context().is_valid()
+        || !opentelemetry::baggage::BaggageExt::baggage(context).is_empty()
+}
+
 /// A sampler that decides for itself where a caller left the decision to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Deferring<S>(pub(crate) S);
@@ -299,7 +308,7 @@ pub(crate) struct ActixHeaders<'a>(pub(crate) &'a actix_web::http::header::Heade
 #[cfg(feature = "actix")]
 impl Extractor for ActixHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        self.values(key).next()?.to_str().ok()
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -309,9 +318,26 @@ impl Extractor for ActixHeaders<'_> {
     /// All values of a repeated header. One that is not text makes the header invalid as a whole,
     /// which an impossible value stands for.
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        let values: Vec<&str> =
-            self.0.get_all(key).map(|value| value.to_str().unwrap_or("\u{fffd}")).collect();
+        let values: Vec<&str> = self.values(key).map(|value| value.to_str().unwrap_or("\u{fffd}")).collect();
         (!values.is_empty()).then_some(values)
+    }
+}
+
+#[cfg(feature = "actix")]
+impl<'a> ActixHeaders<'a> {
+    /// The names that every request is asked for need not be made of text each time.
+    fn values(&self, key: &str) -> std::slice::Iter<'a, actix_web::http::header::HeaderValue> {
+        use actix_web::http::header::HeaderName;
+
+        static TRACEPARENT: HeaderName = HeaderName::from_static(trace_context::TRACEPARENT);
+        static TRACESTATE: HeaderName = HeaderName::from_static(trace_context::TRACESTATE);
+        static BAGGAGE: HeaderName = HeaderName::from_static(baggage::BAGGAGE);
+        match key {
+            trace_context::TRACEPARENT => self.0.get_all(&TRACEPARENT),
+            trace_context::TRACESTATE => self.0.get_all(&TRACESTATE),
+            baggage::BAGGAGE => self.0.get_all(&BAGGAGE),
+            _ => self.0.get_all(key),
+        }
     }
 }
 
@@ -320,7 +346,13 @@ pub(crate) struct RequestHeaders<'a>(pub(crate) &'a mut HeaderMap);
 
 impl Injector for RequestHeaders<'_> {
     fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
+        let name = match key {
+            trace_context::TRACEPARENT => Ok(HeaderName::from_static(trace_context::TRACEPARENT)),
+            trace_context::TRACESTATE => Ok(HeaderName::from_static(trace_context::TRACESTATE)),
+            baggage::BAGGAGE => Ok(HeaderName::from_static(baggage::BAGGAGE)),
+            _ => HeaderName::try_from(key),
+        };
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
             self.0.insert(name, value);
         }
     }

@@ -48,12 +48,15 @@ mod forwarded;
 mod metrics;
 mod old;
 mod span;
+mod texts;
 pub mod websocket;
+mod worker;
 
 use std::future::{Future, Ready, ready};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
@@ -70,14 +73,15 @@ use self::exchange::Exchange;
 use self::forwarded::Proxies;
 use self::metrics::Metrics;
 use self::websocket::WebSocketTelemetry;
+use self::worker::Worker;
+use crate::Telemetry;
 use crate::capture::Capture;
 use crate::hooks::Hooks;
 use crate::names::Methods;
-use crate::propagation::{ActixHeaders, traceparent};
+use crate::propagation::{self, ActixHeaders, traceparent_bytes};
 use crate::runtime::RuntimeWatch;
 use crate::span::panic_message;
 use crate::untraced::untraced;
-use crate::{Telemetry, db};
 
 pub use self::body::ServerBody;
 pub use self::error::ErrorType;
@@ -205,13 +209,14 @@ where
 
     fn new_transform(&self, service: S) -> Self::Future {
         let runtime = self.shared.telemetry.watch_runtime();
-        ready(Ok(ServerService { shared: self.shared.clone(), service, _runtime: runtime }))
+        let worker = Rc::new(Worker::new(self.shared.clone()));
+        ready(Ok(ServerService { worker, service, _runtime: runtime }))
     }
 }
 
 /// The wrapped application.
 pub struct ServerService<S> {
-    shared: Arc<Shared>,
+    worker: Rc<Worker>,
     service: S,
     /// Of the worker that it runs in.
     _runtime: Option<RuntimeWatch>,
@@ -229,33 +234,39 @@ where
     actix_web::dev::forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let telemetry = &self.shared.telemetry;
+        let shared = &self.worker.shared;
+        let telemetry = &shared.telemetry;
         let trusted = || {
             telemetry.trusts_baggage(request.path())
-                && self.shared.baggage_trust.agree(|proves| proves(request.request()))
+                && shared.baggage_trust.agree(|proves| proves(request.request()))
         };
         let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()), trusted);
-        if telemetry.is_excluded(request.path()) {
-            let context = untraced(&parent, telemetry);
-            let future = attached(&context, || self.service.call(request));
+        if !telemetry.is_enabled() {
+            // What the caller sent goes on to the services below, and that is all.
+            let context = propagation::is_from_elsewhere(&parent).then_some(parent);
+            let future = attached(context.as_ref(), || self.service.call(request));
             return ServerFuture { context, exchange: None, future };
         }
-        let (span, facts) = span::start(&self.shared, &request, &parent);
-        let context = db::counted(telemetry, parent.with_span(span));
-        let exchange = Exchange::start(context.clone(), &self.shared, facts, &request);
+        if telemetry.is_excluded(request.path()) {
+            let context = Some(untraced(&parent, telemetry));
+            let future = attached(context.as_ref(), || self.service.call(request));
+            return ServerFuture { context, exchange: None, future };
+        }
+        let exchange = Exchange::start(&self.worker, &request, &parent);
+        let context = Some(exchange.context().clone());
         let mut exchange = Some(exchange);
-        let future = guarded(&mut exchange, || attached(&context, || self.service.call(request)));
+        let future = guarded(&mut exchange, || attached(context.as_ref(), || self.service.call(request)));
         ServerFuture { context, exchange, future }
     }
 }
 
-fn attached<T>(context: &Context, work: impl FnOnce() -> T) -> T {
-    let _current = context.clone().attach();
+fn attached<T>(context: Option<&Context>, work: impl FnOnce() -> T) -> T {
+    let _current = context.map(|context| context.clone().attach());
     work()
 }
 
 /// Runs a piece of the handler; a panic is recorded on its way through.
-fn guarded<T>(exchange: &mut Option<Exchange>, work: impl FnOnce() -> T) -> T {
+fn guarded<T>(exchange: &mut Option<Box<Exchange>>, work: impl FnOnce() -> T) -> T {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => value,
         Err(panic) => {
@@ -273,8 +284,9 @@ pin_project! {
         // Dropped first: what is cancelled with it still belongs to the exchange's span.
         #[pin]
         future: F,
-        exchange: Option<Exchange>,
-        context: Context,
+        exchange: Option<Box<Exchange>>,
+        // None where telemetry is disabled and the caller sent nothing.
+        context: Option<Context>,
     }
 }
 
@@ -288,7 +300,7 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let future = this.future;
-        let context = &*this.context;
+        let context = this.context.as_ref();
         let result = ready!(guarded(this.exchange, || attached(context, || future.poll(task))));
         Poll::Ready(match result {
             Ok(mut response) => {
@@ -297,7 +309,7 @@ where
                     exchange.responded(&response);
                 }
                 tell_trace(response.headers_mut(), context);
-                let context = context.clone();
+                let context = context.cloned();
                 Ok(response.map_body(|head, body| ServerBody::new(context, exchange, head.status, body)))
             }
             Err(error) => Err(answer(error, this.exchange, context)),
@@ -307,24 +319,31 @@ where
 
 /// Makes the answer of an error that a middleware inside this one gave up with, as actix would do further out: here
 /// it belongs to the request's trace, and its body is watched.
-fn answer(error: actix_web::Error, exchange: &mut Option<Exchange>, context: &Context) -> actix_web::Error {
+fn answer(
+    error: actix_web::Error,
+    exchange: &mut Option<Box<Exchange>>,
+    context: Option<&Context>,
+) -> actix_web::Error {
     let mut response = guarded(exchange, || attached(context, || error.error_response()));
     let mut exchange = exchange.take();
     if let Some(exchange) = &mut exchange {
         exchange.answered(&response, Some(&error));
     }
     tell_trace(response.headers_mut(), context);
-    let context = context.clone();
+    let context = context.cloned();
     let response =
         response.map_body(|head, body| BoxBody::new(ServerBody::new(context, exchange, head.status, body)));
     Answered::new(error, response).into()
 }
 
-fn tell_trace(headers: &mut HeaderMap, context: &Context) {
+/// Tells the trace of the request's span; not the caller's, where there is none.
+fn tell_trace(headers: &mut HeaderMap, context: Option<&Context>) {
+    let Some(context) = context else { return };
     let span = context.span();
     let span_context = span.span_context();
     if span_context.is_valid()
-        && let Ok(value) = HeaderValue::try_from(traceparent(span_context))
+        && !span_context.is_remote()
+        && let Ok(value) = HeaderValue::from_bytes(&traceparent_bytes(span_context))
     {
         headers.insert(TRACERESPONSE, value);
     }

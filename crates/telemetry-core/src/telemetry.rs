@@ -57,6 +57,12 @@ pub(crate) struct Inner {
     /// None where no metrics are made.
     pub(crate) metrics: Option<PullReader>,
     pub(crate) is_enabled: bool,
+    /// Whether spans go anywhere.
+    pub(crate) keeps_spans: bool,
+    /// Whether a trace that begins here is sampled, as far as the configuration tells.
+    pub(crate) samples_roots: bool,
+    /// Whether code of the application's sees spans start: a sampler, a processor, a provider.
+    pub(crate) shows_starts: bool,
     pub(crate) exemplars: Exemplars,
     pub(crate) database: config::Database,
     /// Whether there is a database at all, whose queries are to be counted.
@@ -98,6 +104,9 @@ impl Telemetry {
         F: Future<Output = ()> + Send + 'static,
     {
         let context = Context::map_current(|parent| {
+            if !self.is_enabled() {
+                return parent.clone();
+            }
             let parent = propagation::begun_here(parent);
             parent.with_span(self.tracer().build_with_context(internal(name), &parent))
         });
@@ -221,6 +230,25 @@ impl Telemetry {
     /// Whether telemetry is made at all (`OTEL_SDK_DISABLED` is not `true`).
     pub fn is_enabled(&self) -> bool {
         self.inner.is_enabled
+    }
+
+    #[cfg(any(feature = "actix", feature = "reqwest"))]
+    pub(crate) fn keeps_spans(&self) -> bool {
+        self.inner.keeps_spans
+    }
+
+    /// A guess whether a span below this parent will be kept; the sampler decides.
+    #[cfg(any(feature = "actix", feature = "reqwest"))]
+    pub(crate) fn will_keep(&self, parent: &Context) -> bool {
+        let span = parent.span();
+        let parent = span.span_context();
+        let is_sampled = if parent.is_valid() { parent.is_sampled() } else { self.inner.samples_roots };
+        is_sampled && self.inner.keeps_spans
+    }
+
+    #[cfg(any(feature = "actix", feature = "reqwest"))]
+    pub(crate) fn shows_starts(&self) -> bool {
+        self.inner.shows_starts
     }
 
     /// What has been exported and what was lost so far; nothing where telemetry stays in memory.

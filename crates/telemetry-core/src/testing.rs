@@ -77,7 +77,7 @@ use tracing::Dispatch;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::baggage::BaggageAttributes;
+use crate::baggage::WithBaggage;
 use crate::builder::TelemetryBuilder;
 use crate::config::{self, Env, ExemplarFilter, HistogramAggregation, Http};
 use crate::exemplars::Exemplars;
@@ -214,8 +214,7 @@ impl TestTelemetry {
         let records = Arc::new(Records::default());
         let tracers = SdkTracerProvider::builder()
             .with_sampler(UnlessUntraced(Deferring(settings.sampler)))
-            .with_span_processor(BaggageAttributes::new(settings.baggage_attributes))
-            .with_span_processor(Recorder(records.clone()))
+            .with_span_processor(WithBaggage::new(settings.baggage_attributes, Recorder(records.clone())))
             .build();
         let reader = PullReader::new(Overflows::new(CARDINALITY_LIMIT));
         let meters = export::limited(CARDINALITY_LIMIT, HistogramAggregation::ExplicitBuckets, Vec::new())
@@ -241,6 +240,9 @@ impl TestTelemetry {
             exports: None,
             metrics: Some(reader.clone()),
             is_enabled: true,
+            keeps_spans: true,
+            samples_roots: true,
+            shows_starts: false,
             database: settings.database,
             has_database: AtomicBool::new(false),
             background: Background::on_current_runtime(),

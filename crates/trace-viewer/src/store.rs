@@ -104,6 +104,7 @@ impl Store {
         let Some(since) = since else {
             let before = before.map(cursor::read_place).transpose()?;
             let (traces, more) = inner.traces.newest(limit, filter, before);
+            inner.traces.make_room(&self.limits, &mut inner.dropped);
             let place = |trace: &TraceSummary| cursor::write_place((trace.start_unix_nano, trace.trace_id));
             return Ok(TraceList {
                 cursor: self.cursors.write(inner.traces.changes()),
@@ -114,6 +115,7 @@ impl Store {
             });
         };
         let changes = inner.traces.changed_since(self.cursors.read(since)?, limit, filter);
+        inner.traces.make_room(&self.limits, &mut inner.dropped);
         Ok(TraceList {
             cursor: self.cursors.write(changes.reached),
             traces: changes.traces,
@@ -167,6 +169,7 @@ impl Store {
         let from = now.saturating_sub(seconds.saturating_mul(1_000_000_000)).max(self.started_unix_nano);
         let inner = &mut *self.lock();
         let (calls, first) = inner.traces.calls(from);
+        inner.traces.make_room(&self.limits, &mut inner.dropped);
         // Where traces were evicted, what is held may not reach as far back.
         let evicted = inner.dropped.evicted_traces > 0;
         let from = first.filter(|_| evicted).map_or(from, |first| from.max(first));

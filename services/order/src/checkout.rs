@@ -3,7 +3,8 @@
 //! ```text
 //! pending ──reserve──▶ reserved ──charge──▶ paid ──commit──▶ confirmed
 //!    │                     │                 │
-//!    └─────────────────────┴─────────────────┴──▶ failing ──give back──▶ failed
+//!    ├─────────────────────┼─────────────────┴──▶ failing ──give back──▶ failed
+//!    └─────────────────────┴──▶ cancelling ──give back──▶ cancelled
 //! ```
 //!
 //! Each status is stored before the call that comes next is made, and each call carries the order's
@@ -13,6 +14,7 @@
 //! Who works on an order holds a lease on it. An order that is left, by a process that died or because a peer or the
 //! database is away, is taken over by the flow's recovery, in this process or another.
 
+mod cancellation;
 mod confirmation;
 mod recovery;
 mod steps;
@@ -22,11 +24,14 @@ use std::error::Error;
 use service_kit::app::Stopping;
 use service_kit::db::DatabaseError;
 use service_kit::peer::PeerError;
+use service_kit::problem::code;
 use service_kit::user::User;
 use telemetry_core::opentelemetry::KeyValue;
 use telemetry_core::{Telemetry, span};
+use tokio::time::Instant;
 use uuid::Uuid;
 
+pub use self::cancellation::CancelOrderError;
 use self::steps::{Interrupted, Mode, Progress};
 use crate::clients::{ChargeError, Inventory, Payments, ReserveError};
 use crate::config::RecoverySettings;
@@ -70,7 +75,9 @@ impl Checkout {
     }
 
     /// Places an order under this id for this customer, and answers when it is confirmed; or earlier, where it cannot
-    /// go on now: then it is brought to its end in the background.
+    /// go on now: then it is brought to its end in the background. One that was taken over meanwhile, or cancelled, is
+    /// answered as it is then. The customer waits until then, where that is known: what is not paid by then is not
+    /// charged, and fails.
     ///
     /// A caller that goes away leaves no order half done: the flow runs to its end.
     ///
@@ -81,9 +88,10 @@ impl Checkout {
         id: Uuid,
         new: NewOrder,
         customer: User,
+        until: Option<Instant>,
     ) -> Result<Order, PlaceOrderError> {
         let checkout = self.clone();
-        self.telemetry.detached(async move { checkout.create_order(id, new, &customer).await }).await
+        self.telemetry.detached(async move { checkout.create_order(id, new, &customer, until).await }).await
     }
 
     #[tracing::instrument(
@@ -91,15 +99,25 @@ impl Checkout {
         skip_all,
         fields(order.type = new.order_type.as_str(), order.quantity = i64::from(new.quantity.get()))
     )]
-    async fn create_order(&self, id: Uuid, new: NewOrder, customer: &User) -> Result<Order, PlaceOrderError> {
+    async fn create_order(
+        &self,
+        id: Uuid,
+        new: NewOrder,
+        customer: &User,
+        until: Option<Instant>,
+    ) -> Result<Order, PlaceOrderError> {
         span::set_attribute("app.user_tier", customer.tier.clone());
         let mut order = self.orders.insert(id, new, customer).await.map_err(PlaceOrderError::NotStored)?;
         span::set_attribute("order.id", order.id.to_string());
-        match self.bring_on(&mut order, Mode::Placing).await {
+        match self.bring_on(&mut order, Mode::Placing(until)).await {
             Ok(Progress::Confirmed) => Ok(order),
             Ok(Progress::Failed(reason)) => {
                 span::fail(reason.to_string());
                 Err(PlaceOrderError::Failed { order_id: order.id, reason })
+            }
+            // Whoever took it tells what became of it. What cannot be read is answered as it was.
+            Err(Interrupted::TakenOver) => {
+                Ok(self.orders.find(order.id, customer).await.ok().flatten().unwrap_or(order))
             }
             Err(interrupted) => {
                 tracing::warn!(order.id = %order.id, error = &interrupted as &(dyn Error + 'static), "the order goes on in the background");
@@ -161,6 +179,9 @@ pub enum FailureReason {
     /// It costs more than can be counted.
     #[error("Amount out of range")]
     Amount,
+    /// Its customer does not wait any more, and it is not paid.
+    #[error("Deadline over")]
+    DeadlineOver,
     /// It was left unpaid for so long that nobody may want it any more.
     #[error("Order expired")]
     Expired,
@@ -181,6 +202,7 @@ impl FailureReason {
                 ChargeError::Gateway(_) | ChargeError::Unavailable(_) | ChargeError::InProgress(_),
             ) => "payment_unavailable",
             Self::Amount => "amount_out_of_range",
+            Self::DeadlineOver => code::DEADLINE_EXCEEDED,
             Self::Expired => "order_expired",
         }
     }

@@ -2,12 +2,20 @@
 
 use actix_web::http::StatusCode;
 use service_kit::Problem;
+use service_kit::problem::code;
 
-use crate::checkout::{FailureReason, PlaceOrderError};
+use crate::checkout::{CancelOrderError, FailureReason, PlaceOrderError};
 use crate::clients::{ChargeError, ReserveError};
+use crate::domain::OrderStatus;
 
 /// 404: no such order, or another's.
 pub const ORDER_NOT_FOUND: &str = "order_not_found";
+
+/// 409: the order is paid or has failed, so there is nothing to cancel; `order_status` tells which.
+pub const ORDER_NOT_CANCELLABLE: &str = "order_not_cancellable";
+
+/// 409: the order was cancelled before it was done.
+pub const ORDER_CANCELLED: &str = "order_cancelled";
 
 /// 404, for an order that the caller does not have.
 pub fn order_not_found() -> Problem {
@@ -23,6 +31,27 @@ impl From<PlaceOrderError> for Problem {
             }
         }
     }
+}
+
+impl From<CancelOrderError> for Problem {
+    fn from(error: CancelOrderError) -> Self {
+        match error {
+            CancelOrderError::NotFound => order_not_found(),
+            CancelOrderError::TooLate(status) => not_cancellable(status),
+            CancelOrderError::Database(error) => error.into(),
+        }
+    }
+}
+
+fn not_cancellable(status: OrderStatus) -> Problem {
+    let detail = "The order is paid or has failed: it cannot be cancelled any more.";
+    Problem::new(StatusCode::CONFLICT, ORDER_NOT_CANCELLABLE, detail)
+        .with_extension("order_status", status.as_str())
+}
+
+/// What is answered to who placed an order that was cancelled meanwhile.
+pub fn cancelled() -> Problem {
+    Problem::new(StatusCode::CONFLICT, ORDER_CANCELLED, "The order was cancelled. Nothing stays charged.")
 }
 
 impl From<FailureReason> for Problem {
@@ -42,6 +71,7 @@ impl From<FailureReason> for Problem {
             | FailureReason::Charge(ChargeError::Declined | ChargeError::UnknownMethod)
             | FailureReason::Commit(_)
             | FailureReason::Amount
+            | FailureReason::DeadlineOver
             | FailureReason::Expired => false,
         };
         if is_ours { problem.caused_by(reason) } else { problem }
@@ -50,9 +80,9 @@ impl From<FailureReason> for Problem {
 
 /// What is answered to who placed an order that failed with this code ([`FailureReason::code`]), now or when they ask
 /// again.
-pub fn failed(code: &str) -> Problem {
+pub fn failed(failure_code: &str) -> Problem {
     let new = Problem::new;
-    match code {
+    match failure_code {
         "product_not_found" => new(StatusCode::NOT_FOUND, "product_not_found", "There is no such product."),
         "out_of_stock" => {
             new(StatusCode::CONFLICT, "out_of_stock", "There is not enough of this product in stock.")
@@ -86,6 +116,11 @@ pub fn failed(code: &str) -> Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "amount_out_of_range",
             "The order costs more than can be counted.",
+        ),
+        code::DEADLINE_EXCEEDED => new(
+            StatusCode::GATEWAY_TIMEOUT,
+            code::DEADLINE_EXCEEDED,
+            "The order took longer than it may. Nothing was charged.",
         ),
         "order_expired" => {
             new(StatusCode::CONFLICT, "order_expired", "The order was left unpaid for too long.")

@@ -17,6 +17,8 @@ pub(crate) enum Recovered {
     Confirmed,
     /// It failed, and has given back what it took, or is doing so.
     Failed,
+    /// It was called off, and has given back what it took.
+    Cancelled,
     /// It has to wait.
     Postponed,
     /// It is left to people.
@@ -28,6 +30,7 @@ impl Recovered {
         match self {
             Self::Confirmed => "confirmed",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
             Self::Postponed => "postponed",
             Self::Parked => "parked",
         }
@@ -41,6 +44,8 @@ pub(crate) enum Outcome {
     Confirmed,
     /// Failed, for the reason with this code.
     Failed(&'static str),
+    /// Called off by its customer.
+    Cancelled,
 }
 
 impl Metrics {
@@ -67,6 +72,7 @@ impl Metrics {
     pub(crate) fn ended(&self, outcome: Outcome) {
         match outcome {
             Outcome::Confirmed => self.orders.add(1, &[KeyValue::new("order.status", "confirmed")]),
+            Outcome::Cancelled => self.orders.add(1, &[KeyValue::new("order.status", "cancelled")]),
             Outcome::Failed(code) => self
                 .orders
                 .add(1, &[KeyValue::new("order.status", "failed"), KeyValue::new("error.type", code)]),

@@ -12,5 +12,6 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .service(orders::place_order)
         .service(orders::list_orders)
         .service(orders::find_order)
+        .service(orders::cancel_order)
         .service(events::order_events);
 }

@@ -10,8 +10,10 @@ mod voiding;
 
 use service_kit::app::Stopping;
 use service_kit::db::DatabaseError;
+use service_kit::deadline;
 use service_kit::page::Page;
 use telemetry_core::{Telemetry, context, span};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::clients::gateway::{Charged, GatewayClient, GatewayError};
@@ -88,13 +90,18 @@ impl Billing {
 
     /// Charges an order, once: asking again for the same gives the same answer.
     ///
-    /// The charge goes on when its caller hangs up, so that its outcome is written down.
+    /// The charge goes on when its caller hangs up, so that its outcome is written down. It does not begin once nobody
+    /// waits for it any more.
     pub(crate) async fn charge(&self, payment: NewPayment) -> Result<Captured, ChargeError> {
-        let billing = self.clone();
-        self.telemetry.detached(async move { billing.charge_to_the_end(payment).await }).await
+        let (billing, until) = (self.clone(), deadline::current());
+        self.telemetry.detached(async move { billing.charge_to_the_end(payment, until).await }).await
     }
 
-    async fn charge_to_the_end(&self, new: NewPayment) -> Result<Captured, ChargeError> {
+    async fn charge_to_the_end(
+        &self,
+        new: NewPayment,
+        until: Option<Instant>,
+    ) -> Result<Captured, ChargeError> {
         let payment = match self.payments.begin(new.clone()).await? {
             Begun::Now(payment) => payment,
             Begun::Before(Record::Payment(payment)) if payment.is_same_charge_as(&new) => {
@@ -110,7 +117,12 @@ impl Billing {
                 return Err(ChargeError::Failed { failure: Failure::Cancelled, source: None });
             }
         };
-        let (state, error) = match self.gateway.charge(&payment).await {
+        let charged = match until {
+            // Writing it down took too long.
+            Some(until) if until <= Instant::now() => Err(GatewayError::NotAwaited),
+            _ => self.gateway.charge(&payment).await,
+        };
+        let (state, error) = match charged {
             Ok(Charged::Captured(transaction_id)) => (PaymentState::Captured(transaction_id), None),
             Ok(Charged::Declined(reason)) => (PaymentState::Declined(reason), None),
             Err(error) => (PaymentState::Failed(error.failure()), Some(error)),

@@ -1,6 +1,5 @@
 //! What every answer tells a browser: to do nothing with it but read it.
 
-use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// The answers are data: nothing in them is to be run, framed or loaded.
@@ -13,10 +12,13 @@ const OWN_PAGE: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; im
 /// Where that page is.
 const PAGE: &str = "/docs/";
 
+/// Whether the answer to a request of this path is that page.
+pub(super) fn is_page(path: &str) -> bool {
+    path.starts_with(PAGE)
+}
+
 /// Adds the headers. What a handler has set stays: it knows better.
-pub(super) fn harden<B>(answer: &mut ServiceResponse<B>) {
-    let is_page = answer.request().path().starts_with(PAGE);
-    let headers = answer.headers_mut();
+pub(super) fn harden(headers: &mut HeaderMap, is_page: bool) {
     let policy = if is_page { OWN_PAGE } else { NOTHING };
     set(headers, header::CONTENT_SECURITY_POLICY, policy);
     set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");

@@ -1,14 +1,17 @@
 //! One try of a request: its span, its outcome, its numbers.
 
-use std::time::Instant;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use http::Version;
 use http::header::CONTENT_LENGTH;
-use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute;
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 
+use super::calls::Call;
 use super::{ClientTelemetry, UrlTemplate};
 use crate::names::{OTHER_METHOD, http_span_name};
 use crate::propagation;
@@ -18,8 +21,8 @@ use crate::span::Exception;
 use crate::status;
 use crate::untraced::is_untraced;
 
-/// `server.address` of metrics of the peers that are too many to have a series each.
-const OTHER_HOST: &str = "_OTHER";
+/// As many attributes as a span has room for without growing; most have fewer.
+const ATTRIBUTES: usize = 12;
 
 /// A body that claims to be larger than 64 GiB is not measured: the size may be the peer's word, and the sum of
 /// a histogram must not overflow by it.
@@ -30,16 +33,19 @@ pub(super) struct Exchange<'a> {
     client: &'a ClientTelemetry,
     context: Context,
     start: Instant,
+    /// The same moment on the clock of the span.
+    started: SystemTime,
     method: &'static str,
-    /// What the metrics tell: method and peer, then the outcome. All of it is bounded.
-    of_metrics: Vec<KeyValue>,
-    /// How many of these are known at the start.
-    of_request: usize,
+    /// `None` where no metrics are made.
+    call: Option<Arc<Call>>,
+    is_recorded: bool,
     /// As metrics have it.
     status: Option<i64>,
+    version: Option<&'static str>,
+    /// As metrics have it.
+    error: Option<Cow<'static, str>>,
     request_size: Option<u64>,
     response_size: Option<u64>,
-    is_untraced: bool,
     is_done: bool,
 }
 
@@ -50,79 +56,65 @@ impl<'a> Exchange<'a> {
         template: Option<UrlTemplate>,
         resends: i64,
     ) -> Self {
-        let url = request.url();
+        let (telemetry, url) = (&client.telemetry, request.url());
+        let (start, started) = (Instant::now(), SystemTime::now());
         let method = client.methods.known(request.method().as_str());
-        let host = url.host_str().unwrap_or_default();
-        let host = cut(host.trim_start_matches('[').trim_end_matches(']'));
-        let port = url.port_or_known_default();
-        let method_attribute = KeyValue::new(attribute::HTTP_REQUEST_METHOD, method);
-        let port_attribute = port.map(|port| KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
-        let template_attribute =
-            template.map(|UrlTemplate(template)| KeyValue::new(attribute::URL_TEMPLATE, template));
-
-        let mut of_metrics = Vec::with_capacity(8);
-        of_metrics.push(method_attribute.clone());
-        match client.telemetry.hosts().known(host, port.unwrap_or_default()) {
-            Some(host) => {
-                of_metrics.push(KeyValue::new(attribute::SERVER_ADDRESS, host));
-                of_metrics.extend(port_attribute.clone());
-            }
-            None => of_metrics.push(KeyValue::new(attribute::SERVER_ADDRESS, OTHER_HOST)),
-        }
-        of_metrics.extend(template_attribute.clone());
-
-        let mut of_span = Vec::with_capacity(12);
-        of_span.push(method_attribute);
-        if method == OTHER_METHOD {
-            let original = cut(request.method().as_str()).to_owned();
-            of_span.push(KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, original));
-        }
-        of_span.push(KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned()));
-        of_span.extend(port_attribute);
-        let full = redact::full(url);
-        if client.metrics.old_duration.is_some() {
-            of_span.push(KeyValue::new("http.method", method));
-            of_span.push(KeyValue::new("http.url", full.clone()));
-        }
-        if let Some(peer) = client.peer_name {
-            of_span.push(KeyValue::new(attribute::SERVICE_PEER_NAME, peer));
-        }
-        of_span.push(KeyValue::new(attribute::URL_FULL, full));
-        of_span.extend(template_attribute);
-        if resends > 0 {
-            of_span.push(KeyValue::new(attribute::HTTP_REQUEST_RESEND_COUNT, resends));
-        }
-        if !client.request_headers.is_empty() {
-            let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            of_span.extend(client.request_headers.attributes(headers));
-        }
-        let name = http_span_name(method, template.map(|UrlTemplate(template)| template));
-        let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_attributes(of_span);
-        let context = Context::map_current(|parent| {
-            let parent = propagation::begun_here(parent);
-            parent.with_span(client.telemetry.tracer().build_with_context(builder, &parent))
+        let template = template.map(|UrlTemplate(template)| template);
+        let call = (!Context::map_current(is_untraced)).then(|| {
+            let host = cut(bare_host(url));
+            let port = url.port_or_known_default();
+            let call = client.calls.of(method, host, port, template, (&client.metrics, telemetry.hosts()));
+            call.active.add(1);
+            call
         });
-        {
-            let span = context.span();
-            if span.is_recording() {
-                client.on_request.run(|hook| hook(request, &span));
-            }
+        let build = |attributes| {
+            let builder = SpanBuilder::from_name(http_span_name(method, template))
+                .with_kind(SpanKind::Client)
+                .with_start_time(started)
+                .with_attributes(attributes);
+            Context::map_current(|parent| {
+                let parent = propagation::begun_here(parent);
+                (telemetry.tracer().build_with_context(builder, &parent), parent.into_owned())
+            })
+        };
+        let describe = |add: &mut dyn FnMut(KeyValue)| {
+            describe(client, request, method, template, resends, call.as_deref(), add);
+        };
+        let is_described =
+            telemetry.shows_starts() || Context::map_current(|parent| telemetry.will_keep(parent));
+        let mut attributes = Vec::new();
+        if is_described {
+            attributes.reserve(ATTRIBUTES);
+            describe(&mut |attribute| attributes.push(attribute));
         }
-        let is_untraced = is_untraced(&context);
-        if !is_untraced {
-            client.metrics.active.add(1, &of_metrics);
+        let (mut span, parent) = build(attributes);
+        if !is_described && span.is_recording() && telemetry.keeps_spans() {
+            describe(&mut |attribute| span.set_attribute(attribute));
+        }
+        let is_recorded = span.is_recording() && telemetry.keeps_spans();
+        let context = if is_recorded {
+            parent.with_span(span)
+        } else {
+            // Nobody gets the span: only its ids are of use.
+            parent.with_remote_span_context(span.span_context().clone())
+        };
+        if is_recorded {
+            let span = context.span();
+            client.on_request.run(|hook| hook(request, &span));
         }
         Self {
             client,
             context,
-            start: Instant::now(),
+            start,
+            started,
             method,
-            of_request: of_metrics.len(),
-            of_metrics,
+            call,
+            is_recorded,
             status: None,
+            version: None,
+            error: None,
             request_size: request_size(request),
             response_size: None,
-            is_untraced,
             is_done: false,
         }
     }
@@ -135,13 +127,8 @@ impl<'a> Exchange<'a> {
         self.is_done = true;
         let status = response.status();
         self.status = Some(status::of_metrics(status.as_u16()));
+        self.version = protocol_version(response.version());
         self.response_size = response.content_length();
-        let (of_span, of_metrics) = (i64::from(status.as_u16()), status::of_metrics(status.as_u16()));
-        self.context.span().set_attribute(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, of_span));
-        self.of_metrics.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, of_metrics));
-        if let Some(version) = protocol_version(response.version()) {
-            self.both(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
-        }
         self.describe(response);
         // Codes above 599 are of no class, and such an answer is taken for a 5xx (RFC 9110, 15).
         if status.as_u16() >= 400 {
@@ -153,29 +140,35 @@ impl<'a> Exchange<'a> {
             }
             span.set_status(Status::error(message));
             span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, status.as_str().to_owned()));
-            let error_type =
-                status::error_of_metrics(status.as_str().to_owned().into(), Some(status.as_u16()));
-            self.of_metrics.push(KeyValue::new(attribute::ERROR_TYPE, error_type));
+            let error_type = status.as_str().to_owned().into();
+            self.error = Some(status::error_of_metrics(error_type, Some(status.as_u16())));
         }
     }
 
     fn describe(&self, response: &Response) {
-        let span = self.context.span();
-        if !span.is_recording() {
+        if !self.is_recorded {
             return;
         }
+        let span = self.context.span();
+        let code = i64::from(response.status().as_u16());
+        span.set_attribute(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, code));
+        if let Some(version) = self.version {
+            span.set_attribute(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
+        }
         if let Some(peer) = response.remote_addr() {
-            span.set_attribute(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, peer.ip().to_string()));
+            let address = match &self.call {
+                Some(call) => call.address(peer.ip()),
+                None => peer.ip().to_string().into(),
+            };
+            span.set_attribute(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, address));
             span.set_attribute(KeyValue::new(attribute::NETWORK_PEER_PORT, i64::from(peer.port())));
         }
         if self.client.metrics.old_duration.is_some() {
-            span.set_attribute(KeyValue::new("http.status_code", i64::from(response.status().as_u16())));
+            span.set_attribute(KeyValue::new("http.status_code", code));
         }
         if !self.client.response_headers.is_empty() {
             let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            for attribute in self.client.response_headers.attributes(headers) {
-                span.set_attribute(attribute);
-            }
+            span.set_attributes(self.client.response_headers.attributes(headers));
         }
         self.client.on_response.run(|hook| hook(response, &span));
     }
@@ -187,32 +180,53 @@ impl<'a> Exchange<'a> {
             reqwest_middleware::Error::Reqwest(_) => std::any::type_name::<reqwest::Error>(),
             reqwest_middleware::Error::Middleware(_) => error_type,
         };
+        self.context.span().add_event("exception", Exception::new(kind, error).attributes());
+        self.fail(error_type, message);
+    }
+
+    fn fail(&mut self, error_type: &'static str, message: &'static str) {
         let span = self.context.span();
-        span.add_event("exception", Exception::new(kind, error).attributes());
+        span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type));
         span.set_status(Status::error(message));
-        self.both(KeyValue::new(attribute::ERROR_TYPE, error_type));
+        self.error = Some(error_type.into());
     }
 
-    fn both(&mut self, attribute: KeyValue) {
-        self.context.span().set_attribute(attribute.clone());
-        self.of_metrics.push(attribute);
-    }
-
-    fn record(&self) {
+    /// Records what it took, with the measurement pointing to the span.
+    fn record(&self, call: &Call, duration: Duration) {
         let metrics = &self.client.metrics;
-        let duration = self.start.elapsed().as_secs_f64();
-        metrics.active.add(-1, &self.of_metrics[..self.of_request]);
-        metrics.duration.record(duration, &self.of_metrics);
-        if let Some(size) = self.request_size.filter(|size| *size <= MAX_BODY_SIZE) {
-            metrics.request_size.record(size, &self.of_metrics);
-        }
-        if let Some(size) = self.response_size.filter(|size| *size <= MAX_BODY_SIZE) {
-            metrics.response_size.record(size, &self.of_metrics);
+        let span = self.context.span();
+        let span = span.span_context();
+        let seconds = duration.as_secs_f64();
+        let request_size = self.request_size.filter(|size| *size <= MAX_BODY_SIZE);
+        let response_size = self.response_size.filter(|size| *size <= MAX_BODY_SIZE);
+        call.active.add(-1);
+        match (self.status, &self.error) {
+            (Some(status), None) => {
+                let outcome = call.outcome(status, self.version, metrics);
+                outcome.duration.record_of(span, seconds);
+                if let Some(size) = request_size {
+                    outcome.request_size(metrics).record(size);
+                }
+                if let Some(size) = response_size {
+                    outcome.response_size(metrics).record(size);
+                }
+            }
+            (status, error) => {
+                let mut attributes = call.attributes_of(status, self.version);
+                attributes.extend(error.clone().map(|error| KeyValue::new(attribute::ERROR_TYPE, error)));
+                metrics.duration.record_of(span, seconds, &attributes);
+                if let Some(size) = request_size {
+                    metrics.request_size.record(size, &attributes);
+                }
+                if let Some(size) = response_size {
+                    metrics.response_size.record(size, &attributes);
+                }
+            }
         }
         if let Some(old_duration) = &metrics.old_duration {
             let mut attributes = vec![KeyValue::new("http.method", self.method)];
             attributes.extend(self.status.map(|status| KeyValue::new("http.status_code", status)));
-            old_duration.record(duration * 1000.0, &attributes);
+            old_duration.record(seconds * 1000.0, &attributes);
         }
     }
 }
@@ -220,17 +234,61 @@ impl<'a> Exchange<'a> {
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         if !self.is_done {
-            self.context.span().set_status(Status::error("Request cancelled"));
-            self.both(KeyValue::new(attribute::ERROR_TYPE, "cancelled"));
+            self.fail("cancelled", "Request cancelled");
         }
-        if self.is_untraced {
-            return;
+        let duration = self.start.elapsed();
+        if let Some(call) = &self.call {
+            self.record(call, duration);
         }
-        // Recorded inside the request's context, so that the measurements can point to its trace.
-        let _current = self.context.clone().attach();
-        self.record();
-        self.context.span().end();
+        self.context.span().end_with_timestamp(self.started + duration);
     }
+}
+
+/// What is known of a try before it is sent.
+fn describe(
+    client: &ClientTelemetry,
+    request: &Request,
+    method: &'static str,
+    template: Option<&'static str>,
+    resends: i64,
+    call: Option<&Call>,
+    add: &mut dyn FnMut(KeyValue),
+) {
+    let url = request.url();
+    add(KeyValue::new(attribute::HTTP_REQUEST_METHOD, method));
+    if method == OTHER_METHOD {
+        let original = cut(request.method().as_str()).to_owned();
+        add(KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, original));
+    }
+    let host = call.and_then(|call| call.host.clone());
+    let host = host.unwrap_or_else(|| cut(bare_host(url)).to_owned().into());
+    add(KeyValue::new(attribute::SERVER_ADDRESS, host));
+    if let Some(port) = url.port_or_known_default() {
+        add(KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
+    }
+    let full = redact::full(url);
+    if client.metrics.old_duration.is_some() {
+        add(KeyValue::new("http.method", method));
+        add(KeyValue::new("http.url", full.clone()));
+    }
+    if let Some(peer) = client.peer_name {
+        add(KeyValue::new(attribute::SERVICE_PEER_NAME, peer));
+    }
+    add(KeyValue::new(attribute::URL_FULL, full));
+    if let Some(template) = template {
+        add(KeyValue::new(attribute::URL_TEMPLATE, template));
+    }
+    if resends > 0 {
+        add(KeyValue::new(attribute::HTTP_REQUEST_RESEND_COUNT, resends));
+    }
+    if !client.request_headers.is_empty() {
+        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        client.request_headers.attributes(headers).into_iter().for_each(add);
+    }
+}
+
+fn bare_host(url: &Url) -> &str {
+    url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
 }
 
 /// The body's size, where there is a body and its size is known before it is sent.

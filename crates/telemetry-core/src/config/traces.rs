@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use opentelemetry_sdk::trace::{Sampler, SpanLimits};
+use opentelemetry::trace::{SpanKind, TraceId};
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample as _, SpanLimits};
 
 use super::otlp::GeneralOtlp;
 use super::{AttributeLimits, Batch, Env, Exporter, Otlp, ParentSamplers, Pipeline, Signal, Source};
@@ -34,6 +35,14 @@ pub struct Traces {
 }
 
 impl Traces {
+    /// Whether most traces that begin here are sampled.
+    pub(crate) fn samples_roots(&self) -> bool {
+        // A sampler by ratio looks at the lower half: half of all trace ids are below this one.
+        let median = TraceId::from(1 << 63);
+        let result = self.sampler.should_sample(None, median, "", &SpanKind::Server, &[], &[]);
+        result.decision == SamplingDecision::RecordAndSample
+    }
+
     pub(super) fn read(
         development: bool,
         general: &GeneralOtlp,

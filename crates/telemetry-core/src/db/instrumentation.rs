@@ -60,7 +60,9 @@ pub(super) struct ConnectionTelemetry {
 
 /// A query that diesel has begun.
 struct Running {
-    started: Instant,
+    start: Instant,
+    /// The same moment on the clock of the span.
+    started: SystemTime,
     control: Option<Control>,
     /// `None` where nothing is to be recorded.
     query: Option<Arc<Query>>,
@@ -118,11 +120,12 @@ impl ConnectionTelemetry {
             self.notes.clear();
         }
         let control = self.control.take();
+        let (start, started) = (Instant::now(), SystemTime::now());
         let (query, span) = if is_current_untraced() {
             (None, None)
         } else {
             let query = self.queries.look_up(query);
-            let span = control.is_none().then(|| self.start_span(&query));
+            let span = control.is_none().then(|| self.start_span(&query, started));
             if let Some(span) = &span {
                 repetition::count(&query);
                 let span = span.span_context();
@@ -132,12 +135,13 @@ impl ConnectionTelemetry {
             }
             (Some(query), span)
         };
-        self.running.push(Running { started: Instant::now(), control, query, span });
+        self.running.push(Running { start, started, control, query, span });
     }
 
-    fn start_span(&self, query: &Query) -> Span {
+    fn start_span(&self, query: &Query, started: SystemTime) -> Span {
         let builder = SpanBuilder::from_name(query.name.clone())
             .with_kind(SpanKind::Client)
+            .with_start_time(started)
             .with_attributes(query.span_attributes.clone());
         let tracer = &self.shared.tracer;
         if self.transactions.is_empty() {
@@ -181,8 +185,9 @@ impl ConnectionTelemetry {
     }
 
     fn finish(&mut self, running: Running, failure: Option<Failure>) {
-        let Running { started, control, query, span } = running;
-        let finished = Finished { query, span, duration: started.elapsed(), ended: SystemTime::now() };
+        let Running { start, started, control, query, span } = running;
+        let duration = start.elapsed();
+        let finished = Finished { query, span, duration, ended: started + duration };
         if failure.is_none() && self.running.is_empty() {
             self.notes.finish(finished);
         } else {

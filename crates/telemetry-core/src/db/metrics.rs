@@ -1,6 +1,5 @@
 //! The instruments of queries and pools (semantic conventions, "Database metrics").
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -42,13 +41,20 @@ impl OperationMetrics {
         span: Option<&SpanContext>,
         duration: Duration,
     ) {
-        let mut attributes = Cow::Borrowed(&query.metric_attributes[..]);
-        if let Some(failure) = failure {
-            attributes.to_mut().extend(failure.attributes());
-        }
-        match span {
-            Some(span) => self.duration.record_of(span, duration.as_secs_f64(), &attributes),
-            None => self.duration.record(duration.as_secs_f64(), &attributes),
+        let seconds = duration.as_secs_f64();
+        match (failure, span) {
+            (None, Some(span)) => {
+                let bind = || self.duration.bind(query.metric_attributes.clone());
+                query.duration.get_or_init(bind).record_of(span, seconds);
+            }
+            (failure, span) => {
+                let mut attributes = query.metric_attributes.clone();
+                attributes.extend(failure.into_iter().flat_map(Failure::attributes));
+                match span {
+                    Some(span) => self.duration.record_of(span, seconds, &attributes),
+                    None => self.duration.record(seconds, &attributes),
+                }
+            }
         }
     }
 }

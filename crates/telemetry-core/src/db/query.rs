@@ -1,9 +1,10 @@
 //! From diesel's opaque query to the attributes of its span, remembered per statement.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use diesel::connection::DebugQuery;
 use opentelemetry::KeyValue;
@@ -14,6 +15,8 @@ use opentelemetry_semantic_conventions::attribute::{
 use super::database::System;
 use super::series::Statements;
 use super::sql::Statement;
+use crate::exemplars::BoundTracedHistogram;
+use crate::names::interned;
 
 /// Statements remembered per connection. A service has some dozens; generated ones (`IN` lists of
 /// each length) must not make it more.
@@ -32,9 +35,11 @@ const READ_LIMIT: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Query {
     /// The span's name: the summary, or the system's name where there is none.
-    pub(super) name: String,
+    pub(super) name: Cow<'static, str>,
     pub(super) span_attributes: Vec<KeyValue>,
     pub(super) metric_attributes: Vec<KeyValue>,
+    /// The series with these, once there is a measurement.
+    pub(super) duration: OnceLock<BoundTracedHistogram>,
     /// Whether a comment may be added: one that has a comment already is left alone (sqlcommenter's
     /// specification, "Existing comments"), and one that was not read whole may have.
     pub(super) takes_comment: bool,
@@ -105,11 +110,17 @@ impl Query {
         if !text.is_empty() {
             span_attributes.push(KeyValue::new(DB_QUERY_TEXT, Arc::<str>::from(text)));
         }
-        let name = if summary.is_empty() { system.name().to_owned() } else { summary };
+        let name = match summary {
+            summary if summary.is_empty() => system.name().into(),
+            // As few as have series: their spans take a pointer and not a copy.
+            summary if has_series => interned(&summary).into(),
+            summary => summary.into(),
+        };
         Self {
             name,
             span_attributes,
             metric_attributes,
+            duration: OnceLock::new(),
             takes_comment: !has_comment && raw.len() < READ_LIMIT - 4,
             statement: hasher.finish(),
         }

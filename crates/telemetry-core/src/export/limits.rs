@@ -215,7 +215,22 @@ fn are_unique<'a, I: Iterator<Item = &'a Key>>(keys: impl Fn() -> I) -> bool {
         let mut seen = HashSet::new();
         return keys().all(|key| seen.insert(key));
     }
-    keys().enumerate().all(|(place, key)| keys().take(place).all(|earlier| earlier != key))
+    // A mark for each key, which most keys have to themselves: only with those of the same mark it may be the same.
+    let mut marks = 0_u128;
+    keys().enumerate().all(|(place, key)| {
+        let mark = 1 << mark_of(key.as_str());
+        let is_new = marks & mark == 0;
+        marks |= mark;
+        is_new || keys().take(place).all(|earlier| earlier != key)
+    })
+}
+
+/// One of 128, by the length and the bytes in which the names of attributes differ most.
+fn mark_of(key: &str) -> u32 {
+    let bytes = key.as_bytes();
+    let byte = |at: usize| bytes.get(at).copied().map_or(0, u32::from);
+    let sum = byte(bytes.len() / 2) * 31 + byte(bytes.len().wrapping_sub(1)) * 7 + bytes.len() as u32 * 13;
+    (sum ^ sum >> 7) % 128
 }
 
 /// Each key with its last value, in the order in which the keys came first.

@@ -12,9 +12,12 @@ mod transport;
 
 use std::sync::Arc;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 use serde::Serialize;
 
@@ -77,8 +80,25 @@ impl OtlpExporter {
 
     /// Sends a request with so many items and counts what became of them.
     pub(super) async fn export<R: Message + Serialize>(&self, items: usize, request: R) -> OTelSdkResult {
-        let body = encode::request(&request, self.protocol, self.compression);
+        let body = encode::request(&request, self.protocol);
         drop(request);
+        self.send(items, body).await
+    }
+
+    /// [`OtlpExporter::export`] of spans, which need no messages on their way to protobuf.
+    pub(super) async fn export_spans(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        if self.protocol == Protocol::Json {
+            let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+            return self.export(spans, ExportTraceServiceRequest { resource_spans }).await;
+        }
+        let body = encode::spans(&batch, &self.resource);
+        drop(batch);
+        self.send(spans, Ok(body)).await
+    }
+
+    async fn send(&self, items: usize, body: std::io::Result<Vec<u8>>) -> OTelSdkResult {
+        let body = body.and_then(|body| encode::compressed(body, self.compression));
         let delivered = match body {
             Ok(body) => self.delivery.deliver(body.into()).await,
             Err(error) => Delivered::at_once(Failure::encoding(&error).into()),

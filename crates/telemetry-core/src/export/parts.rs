@@ -41,12 +41,6 @@ impl Parts {
         self.span_processors += 1;
     }
 
-    /// Before whatever was added so far.
-    pub(crate) fn span_processor_first(&mut self, processor: impl SpanProcessor + 'static) {
-        self.spans.insert(0, Box::new(|_, _| Box::new(processor)));
-        self.span_processors += 1;
-    }
-
     pub(crate) fn span_exporter(&mut self, exporter: impl SpanExporter + 'static) {
         self.spans.push(Box::new(|traces, pipelines| spans::own_processor(exporter, traces, pipelines)));
     }
@@ -89,6 +83,16 @@ impl Parts {
 
     pub(crate) fn logger_provider(&mut self, provider: SdkLoggerProvider) {
         self.logger_provider = Some(provider);
+    }
+
+    /// Whether any of it sees a span when it starts.
+    pub(super) fn sees_starts(&self) -> bool {
+        self.span_processors > 0 || self.sampler.is_some() || self.tracer_provider.is_some()
+    }
+
+    /// Whether spans go anywhere but to the configured exporters.
+    pub(super) fn takes_spans(&self) -> bool {
+        !self.spans.is_empty() || self.tracer_provider.is_some()
     }
 
     /// Whether log records go anywhere but to the configured exporters.

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::Context;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
@@ -92,10 +90,8 @@ impl SpanProcessor for CountedQueue {
 
 impl SpanExporter for OtlpExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len();
-        self.taken(spans);
-        let resource_spans = group_spans_by_resource_and_scope(batch, self.resource());
-        OtlpExporter::export(self, spans, ExportTraceServiceRequest { resource_spans }).await
+        self.taken(batch.len());
+        self.export_spans(batch).await
     }
 
     fn set_resource(&mut self, resource: &Resource) {

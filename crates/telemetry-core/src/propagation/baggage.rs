@@ -11,7 +11,7 @@ use opentelemetry::propagation::{Extractor, Injector};
 
 use super::OWS;
 
-const BAGGAGE: &str = "baggage";
+pub(super) const BAGGAGE: &str = "baggage";
 pub(super) const FIELDS: [&str; 1] = [BAGGAGE];
 
 const MAX_LENGTH: usize = 8192;

@@ -15,14 +15,24 @@ use super::exchange::Exchange;
 use super::{attached, guarded};
 
 pin_project! {
+    #[project = ContentProjection]
+    enum Content<B> {
+        /// All of it, which none of the application's code has to make.
+        Whole { bytes: Bytes },
+        /// What makes it.
+        Made { #[pin] body: B },
+    }
+}
+
+pin_project! {
     /// The response body, watched until it has been sent.
     pub struct ServerBody<B> {
-        context: Context,
-        exchange: Option<Exchange>,
+        context: Option<Context>,
+        exchange: Option<Box<Exchange>>,
         // Nothing (more) is to be sent, so being dropped now is no loss.
         sent_whole: bool,
         #[pin]
-        body: B,
+        content: Content<B>,
     }
 
     impl<B> PinnedDrop for ServerBody<B> {
@@ -41,14 +51,29 @@ pin_project! {
 }
 
 impl<B: MessageBody> ServerBody<B> {
-    pub(super) fn new(context: Context, exchange: Option<Exchange>, status: StatusCode, body: B) -> Self {
-        let sent_whole = match body.size() {
+    /// `context` is the request's, where it has one.
+    pub(super) fn new(
+        context: Option<Context>,
+        exchange: Option<Box<Exchange>>,
+        status: StatusCode,
+        body: B,
+    ) -> Self {
+        let size = body.size();
+        let sent_whole = match size {
             BodySize::None | BodySize::Sized(0) => true,
             BodySize::Sized(_) | BodySize::Stream => {
-                status.is_informational() || exchange.as_ref().is_some_and(Exchange::is_head)
+                status.is_informational() || exchange.as_ref().is_some_and(|exchange| exchange.is_head())
             }
         };
-        Self { context, exchange, sent_whole, body }
+        let content = match size {
+            BodySize::Sized(_) => match body.try_into_bytes() {
+                Ok(bytes) => Content::Whole { bytes },
+                Err(body) => Content::Made { body },
+            },
+            // No body is not the same as an empty one.
+            BodySize::None | BodySize::Stream => Content::Made { body },
+        };
+        Self { context, exchange, sent_whole, content }
     }
 }
 
@@ -56,7 +81,10 @@ impl<B: MessageBody> MessageBody for ServerBody<B> {
     type Error = Box<dyn Error>;
 
     fn size(&self) -> BodySize {
-        self.body.size()
+        match &self.content {
+            Content::Whole { bytes } => bytes.size(),
+            Content::Made { body } => body.size(),
+        }
     }
 
     fn poll_next(
@@ -64,10 +92,15 @@ impl<B: MessageBody> MessageBody for ServerBody<B> {
         task: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
-        let body = this.body;
-        let context = &*this.context;
-        let next = ready!(guarded(this.exchange, || attached(context, || body.poll_next(task))));
-        let next = next.map(|chunk| chunk.map_err(Into::into));
+        let next = match this.content.project() {
+            ContentProjection::Whole { bytes } if bytes.is_empty() => None,
+            ContentProjection::Whole { bytes } => Some(Ok(std::mem::take(bytes))),
+            ContentProjection::Made { body } => {
+                let context = this.context.as_ref();
+                let poll = || attached(context, || body.poll_next(task));
+                ready!(guarded(this.exchange, poll)).map(|chunk| chunk.map_err(Into::into))
+            }
+        };
         match &next {
             Some(Ok(chunk)) => {
                 if let Some(exchange) = this.exchange {

@@ -2,21 +2,23 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use actix_rt::Arbiter;
 use actix_web::HttpResponse;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
-use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::trace::{Span as _, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute;
+use smallvec::SmallVec;
 
-use super::span::Facts;
+use super::span::{self, Facts};
 use super::websocket::Connection;
-use super::{ErrorType, Shared, error, old};
-use crate::names::http_span_name;
+use super::worker::{Route, Worker};
+use super::{ErrorType, error, old};
 use crate::span::{Exception, PANIC};
 use crate::{db, status};
 
@@ -33,12 +35,21 @@ const BODY_FAILED: &str = "response_body";
 /// and the sum of a histogram must not overflow by it.
 const MAX_REQUEST_SIZE: u64 = 1 << 36;
 
+/// Most paths are short enough to need no allocation.
+type Path = SmallVec<[u8; 96]>;
+
 /// Ends its span and records its metrics when dropped, whichever way the request went.
 pub(super) struct Exchange {
     context: Context,
-    shared: Arc<Shared>,
+    worker: Rc<Worker>,
     start: Instant,
+    /// The same moment on the clock of the span.
+    started: SystemTime,
     facts: Facts,
+    /// Its route is looked for by it where nobody tells it.
+    path: Path,
+    route: Option<Rc<Route>>,
+    is_recorded: bool,
     status: Option<StatusCode>,
     /// What went wrong first: `error.type` and the status's description.
     error: Option<(Cow<'static, str>, &'static str)>,
@@ -50,32 +61,43 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn start(
-        context: Context,
-        shared: &Arc<Shared>,
-        facts: Facts,
-        request: &ServiceRequest,
-    ) -> Self {
-        let exchange = Self {
-            context,
-            shared: shared.clone(),
-            start: Instant::now(),
+    pub(super) fn start(worker: &Rc<Worker>, request: &ServiceRequest, parent: &Context) -> Box<Self> {
+        worker.learn(request);
+        let (start, started) = (Instant::now(), SystemTime::now());
+        let (span, facts, route) = span::start(worker, request, parent, started);
+        worker.count_active(&facts, 1);
+        let is_recorded = span.is_recording() && worker.shared.telemetry.keeps_spans();
+        let context = if is_recorded {
+            parent.with_span(span)
+        } else {
+            // Nobody gets the span: only its ids are of use.
+            parent.with_remote_span_context(span.span_context().clone())
+        };
+        let exchange = Box::new(Self {
+            context: db::counted(&worker.shared.telemetry, context),
+            worker: worker.clone(),
+            start,
+            started,
             facts,
+            path: Path::from_slice(request.path().as_bytes()),
+            route,
+            is_recorded,
             status: None,
             error: None,
             request_size: content_length(request.headers()),
             response_size: 0,
             socket: None,
             completed: false,
-        };
-        shared.metrics.active.add(1, &exchange.active_attributes());
-        {
+        });
+        if is_recorded {
             let span = exchange.context.span();
-            if span.is_recording() {
-                shared.on_request.run(|hook| hook(request.request(), &span));
-            }
+            worker.shared.on_request.run(|hook| hook(request.request(), &span));
         }
         exchange
+    }
+
+    pub(super) fn context(&self) -> &Context {
+        &self.context
     }
 
     pub(super) fn is_head(&self) -> bool {
@@ -84,19 +106,25 @@ impl Exchange {
 
     /// The application answered; the body is still to be sent.
     pub(super) fn responded<B>(&mut self, response: &ServiceResponse<B>) {
-        let route = response.request().match_pattern();
-        if route != self.facts.route {
-            let span = self.context.span();
-            span.update_name(http_span_name(self.facts.method, route.as_deref()));
-            if let Some(route) = &route {
-                span.set_attribute(KeyValue::new(attribute::HTTP_ROUTE, route.clone()));
-            }
-            self.facts.route = route;
-        }
+        let pattern = response.request().match_pattern();
+        self.name_by(self.worker.route(self.facts.method, pattern.as_deref()));
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             self.socket = response.response().extensions().get::<Arc<Connection>>().cloned();
         }
         self.answered(response.response(), response.response().error());
+    }
+
+    /// The route is known, or another one than it was thought to be.
+    fn name_by(&mut self, route: Rc<Route>) -> &Rc<Route> {
+        let is_known = self.route.as_ref().is_some_and(|known| Rc::ptr_eq(known, &route));
+        if self.is_recorded && !is_known {
+            let span = self.context.span();
+            span.update_name(route.name);
+            if let Some(pattern) = route.pattern {
+                span.set_attribute(KeyValue::new(attribute::HTTP_ROUTE, pattern));
+            }
+        }
+        self.route.insert(route)
     }
 
     /// There is an answer, to an error where `error` is one.
@@ -127,22 +155,20 @@ impl Exchange {
     }
 
     fn describe<B>(&self, response: &HttpResponse<B>) {
-        let status = response.status();
-        let span = self.context.span();
-        span.set_attribute(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
-        if !span.is_recording() {
+        if !self.is_recorded {
             return;
         }
-        if self.shared.metrics.old.is_some() {
-            span.set_attribute(KeyValue::new(old::STATUS_CODE, i64::from(status.as_u16())));
+        let (span, shared) = (self.context.span(), &self.worker.shared);
+        let code = i64::from(response.status().as_u16());
+        span.set_attribute(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, code));
+        if shared.metrics.old.is_some() {
+            span.set_attribute(KeyValue::new(old::STATUS_CODE, code));
         }
-        if !self.shared.response_headers.is_empty() {
+        if !shared.response_headers.is_empty() {
             let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            for attribute in self.shared.response_headers.attributes(headers) {
-                span.set_attribute(attribute);
-            }
+            span.set_attributes(shared.response_headers.attributes(headers));
         }
-        self.shared.on_response.run(|hook| hook(response.head(), &span));
+        shared.on_response.run(|hook| hook(response.head(), &span));
     }
 
     /// A piece of the body was handed over. The answer to HEAD has none, whatever the application made.
@@ -174,31 +200,38 @@ impl Exchange {
         self.error.get_or_insert((error_type, description));
     }
 
-    fn active_attributes(&self) -> [KeyValue; 2] {
-        [
-            KeyValue::new(attribute::HTTP_REQUEST_METHOD, self.facts.method),
-            KeyValue::new(attribute::URL_SCHEME, self.facts.scheme),
-        ]
-    }
-
-    fn metric_attributes(&self) -> Vec<KeyValue> {
-        let mut attributes = Vec::with_capacity(6);
-        attributes.extend(self.active_attributes());
-        if let Some(route) = &self.facts.route {
-            attributes.push(KeyValue::new(attribute::HTTP_ROUTE, route.clone()));
-        }
-        let status = self.status.map(|status| status.as_u16());
-        if let Some(status) = status {
-            attributes.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, status::of_metrics(status)));
-        }
-        if let Some(version) = self.facts.version {
-            attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
-        }
+    /// Records what it took, with the measurements pointing to the request's trace.
+    fn measure(&self, route: &Route) {
+        let Worker { shared, .. } = &*self.worker;
+        let metrics = &shared.metrics;
+        let duration = self.start.elapsed();
+        let span = self.context.span();
+        self.worker.count_active(&self.facts, -1);
         if let Some((error_type, _)) = &self.error {
+            let mut attributes = route.attributes(&self.facts, self.status);
+            let status = self.status.map(|status| status.as_u16());
             let error_type = status::error_of_metrics(error_type.clone(), status);
             attributes.push(KeyValue::new(attribute::ERROR_TYPE, error_type));
+            metrics.duration.record_of(span.span_context(), duration.as_secs_f64(), &attributes);
+            if let Some(size) = self.request_size {
+                metrics.request_size.record(size, &attributes);
+            }
+            metrics.response_size.record(self.response_size, &attributes);
+        } else {
+            let series = route.series(metrics, &self.facts, self.status);
+            series.duration.record_of(span.span_context(), duration.as_secs_f64());
+            if let Some(size) = self.request_size {
+                series.request_size(metrics).record(size);
+            }
+            series.response_size.record(self.response_size);
         }
-        attributes
+        if let Some(old) = &metrics.old {
+            old.record(&self.facts, route.pattern, self.status, duration, self.response_size);
+        }
+        db::tell(&self.context);
+        if self.is_recorded {
+            span.end_with_timestamp(self.started + duration);
+        }
     }
 }
 
@@ -218,27 +251,20 @@ impl Drop for Exchange {
                 self.error(CLIENT_GONE.into(), "the client went away before the response was sent");
             }
         }
-        let span = self.context.span();
         if let Some((error_type, description)) = &self.error {
+            let span = self.context.span();
             span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type.clone()));
             span.set_status(Status::error(*description));
         }
-        // Recorded inside the request's context, so that the measurements can point to its trace.
-        let _current = self.context.clone().attach();
-        let metrics = &self.shared.metrics;
-        let attributes = self.metric_attributes();
-        let duration = self.start.elapsed();
-        metrics.active.add(-1, &self.active_attributes());
-        metrics.duration.record(duration.as_secs_f64(), &attributes);
-        if let Some(size) = self.request_size {
-            metrics.request_size.record(size, &attributes);
-        }
-        metrics.response_size.record(self.response_size, &attributes);
-        if let Some(old) = &metrics.old {
-            old.record(&self.facts, self.status, duration, self.response_size);
-        }
-        db::tell(&self.context);
-        span.end();
+        let route = match self.route.take() {
+            Some(route) => route,
+            None => self
+                .name_by(
+                    self.worker.route_to(self.facts.method, str::from_utf8(&self.path).unwrap_or_default()),
+                )
+                .clone(),
+        };
+        self.measure(&route);
     }
 }
 

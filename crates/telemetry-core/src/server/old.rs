@@ -9,6 +9,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 
 use super::span::{self, Facts};
+use super::worker::Authority;
 use crate::names::{BODY_SIZE_BUCKETS, OLD_DURATION_BUCKETS};
 use crate::redact::{self, cut};
 use crate::status;
@@ -17,35 +18,34 @@ use crate::status;
 pub(super) fn describe(
     request: &ServiceRequest,
     facts: &Facts,
-    server: Option<(&str, Option<u16>)>,
-    attributes: &mut Vec<KeyValue>,
+    server: Option<&Authority>,
+    mut add: impl FnMut(KeyValue),
 ) {
     let uri = request.uri();
     let mut target = redact::path(uri.path()).into_owned();
     if let Some(query) = uri.query() {
         target.extend(["?", &redact::query(query)]);
     }
-    attributes.push(KeyValue::new("http.method", facts.method));
-    attributes.push(KeyValue::new("http.scheme", facts.scheme));
-    attributes.push(KeyValue::new("http.target", cut(&target).to_owned()));
-    if let Some((host, port)) = server {
-        let host = cut(host).to_owned();
-        attributes.push(KeyValue::new("net.host.name", host.clone()));
-        if let Some(port) = port {
-            attributes.push(KeyValue::new("http.host", format!("{host}:{port}")));
-            attributes.push(KeyValue::new("net.host.port", i64::from(port)));
+    add(KeyValue::new("http.method", facts.method));
+    add(KeyValue::new("http.scheme", facts.scheme));
+    add(KeyValue::new("http.target", cut(&target).to_owned()));
+    if let Some(Authority { host, port }) = server {
+        add(KeyValue::new("net.host.name", host.clone()));
+        if let Some(port) = *port {
+            add(KeyValue::new("http.host", format!("{host}:{port}")));
+            add(KeyValue::new("net.host.port", i64::from(port)));
         } else {
-            attributes.push(KeyValue::new("http.host", host));
+            add(KeyValue::new("http.host", host.clone()));
         }
     }
     if let Some(peer) = request.peer_addr() {
-        attributes.push(KeyValue::new("net.peer.ip", peer.ip().to_string()));
+        add(KeyValue::new("net.peer.ip", peer.ip().to_string()));
     }
     if let Some(version) = facts.version {
-        attributes.push(KeyValue::new("http.flavor", version));
+        add(KeyValue::new("http.flavor", version));
     }
     if let Some(agent) = span::user_agent(request) {
-        attributes.push(KeyValue::new("http.user_agent", cut(agent).to_owned()));
+        add(KeyValue::new("http.user_agent", cut(agent).to_owned()));
     }
 }
 
@@ -85,15 +85,14 @@ impl OldMetrics {
     pub(super) fn record(
         &self,
         facts: &Facts,
+        route: Option<&'static str>,
         status: Option<StatusCode>,
         duration: Duration,
         response_size: u64,
     ) {
         let mut attributes = Vec::with_capacity(3);
         attributes.push(KeyValue::new("http.method", facts.method));
-        if let Some(route) = &facts.route {
-            attributes.push(KeyValue::new("http.route", route.clone()));
-        }
+        attributes.extend(route.map(|route| KeyValue::new("http.route", route)));
         let code = status.map(|status| status::of_metrics(status.as_u16()));
         attributes.extend(code.map(|code| KeyValue::new(STATUS_CODE, code)));
         self.requests.add(1, &attributes);

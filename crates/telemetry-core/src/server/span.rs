@@ -1,89 +1,145 @@
 //! The SERVER span at its start: name and attributes (semantic conventions, "HTTP server span").
 
+use std::rc::Rc;
+use std::time::SystemTime;
+
 use actix_web::dev::ServiceRequest;
 use actix_web::http::{Version, header};
-use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::Span;
 use opentelemetry_semantic_conventions::attribute;
 
-use super::{Shared, old};
+use super::forwarded::Forwarded;
+use super::old;
+use super::worker::{Authority, Route, Worker};
 use crate::names::{OTHER_METHOD, http_span_name};
 use crate::redact::{self, cut};
+
+/// As many attributes as a span has room for without growing; most have fewer.
+const ATTRIBUTES: usize = 16;
 
 /// What span and metrics share.
 pub(super) struct Facts {
     pub(super) method: &'static str,
     pub(super) scheme: &'static str,
     pub(super) version: Option<&'static str>,
-    pub(super) route: Option<String>,
 }
 
-pub(super) fn start(shared: &Shared, request: &ServiceRequest, parent: &Context) -> (Span, Facts) {
-    let peer = request.peer_addr();
-    let forwarded = shared.proxies.forwarded(peer, request.headers()).unwrap_or_default();
-    let scheme = forwarded.scheme.unwrap_or(if request.app_config().secure() { "https" } else { "http" });
-    let server = match forwarded.host {
-        Some(host) => split_authority(host),
-        None => requested_authority(request).and_then(split_authority),
-    };
-    let facts = Facts {
-        method: shared.methods.known(request.method().as_str()),
-        scheme,
-        version: protocol_version(request.version()),
-        route: request.match_pattern(),
-    };
+impl Facts {
+    fn new(worker: &Worker, request: &ServiceRequest, forwarded: &Forwarded<'_>) -> Self {
+        let scheme = if request.app_config().secure() { "https" } else { "http" };
+        Self {
+            method: worker.shared.methods.known(request.method().as_str()),
+            scheme: forwarded.scheme.unwrap_or(scheme),
+            version: protocol_version(request.version()),
+        }
+    }
 
-    let mut attributes = Vec::with_capacity(16);
-    attributes.push(KeyValue::new(attribute::HTTP_REQUEST_METHOD, facts.method));
+    /// Those that all metrics of a request have.
+    pub(super) fn attributes(&self) -> [KeyValue; 2] {
+        [
+            KeyValue::new(attribute::HTTP_REQUEST_METHOD, self.method),
+            KeyValue::new(attribute::URL_SCHEME, self.scheme),
+        ]
+    }
+}
+
+/// Starts the span. Its route is known when the application has answered: looking for it before would cost more the more
+/// routes there are. Where code of the application's own sees spans start, it is looked for, and everything
+/// is there for a sampler to decide by.
+pub(super) fn start(
+    worker: &Worker,
+    request: &ServiceRequest,
+    parent: &Context,
+    started: SystemTime,
+) -> (Span, Facts, Option<Rc<Route>>) {
+    let telemetry = &worker.shared.telemetry;
+    let forwarded =
+        worker.shared.proxies.forwarded(request.peer_addr(), request.headers()).unwrap_or_default();
+    let facts = Facts::new(worker, request, &forwarded);
+    let build = |name, attributes| {
+        let builder = SpanBuilder::from_name(name)
+            .with_kind(SpanKind::Server)
+            .with_start_time(started)
+            .with_attributes(attributes);
+        telemetry.tracer().build_with_context(builder, parent)
+    };
+    let is_shown = telemetry.shows_starts();
+    if !is_shown && !telemetry.will_keep(parent) {
+        // It may be wrong, and is right most times: a span that nobody gets costs no attributes.
+        let mut span = build(http_span_name(facts.method, None), Vec::new());
+        if span.is_recording() && telemetry.keeps_spans() {
+            describe(worker, request, &facts, &forwarded, |attribute| span.set_attribute(attribute));
+        }
+        return (span, facts, None);
+    }
+    let mut attributes = Vec::with_capacity(ATTRIBUTES);
+    describe(worker, request, &facts, &forwarded, |attribute| attributes.push(attribute));
+    if !is_shown {
+        return (build(http_span_name(facts.method, None), attributes), facts, None);
+    }
+    let route = worker.route_to(facts.method, request.path());
+    attributes.extend(route.pattern.map(|pattern| KeyValue::new(attribute::HTTP_ROUTE, pattern)));
+    (build(route.name.into(), attributes), facts, Some(route))
+}
+
+fn describe(
+    worker: &Worker,
+    request: &ServiceRequest,
+    facts: &Facts,
+    forwarded: &Forwarded<'_>,
+    mut add: impl FnMut(KeyValue),
+) {
+    let Worker { shared, texts, .. } = worker;
+    let server = forwarded.host.or_else(|| requested_authority(request));
+    let server = server.and_then(|authority| worker.authority(authority));
+    add(KeyValue::new(attribute::HTTP_REQUEST_METHOD, facts.method));
     if facts.method == OTHER_METHOD {
-        let original = cut(request.method().as_str()).to_owned();
-        attributes.push(KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, original));
+        add(KeyValue::new(
+            attribute::HTTP_REQUEST_METHOD_ORIGINAL,
+            cut(request.method().as_str()).to_owned(),
+        ));
     }
-    attributes.push(KeyValue::new(attribute::URL_SCHEME, scheme));
-    attributes.push(KeyValue::new(attribute::URL_PATH, cut(&redact::path(request.uri().path())).to_owned()));
+    add(KeyValue::new(attribute::URL_SCHEME, facts.scheme));
+    add(KeyValue::new(attribute::URL_PATH, cut(&redact::path(request.uri().path())).to_owned()));
     if let Some(query) = request.uri().query().filter(|query| !query.is_empty()) {
-        attributes.push(KeyValue::new(attribute::URL_QUERY, cut(&redact::query(query)).to_owned()));
+        add(KeyValue::new(attribute::URL_QUERY, cut(&redact::query(query)).to_owned()));
     }
-    if let Some((host, port)) = server {
-        attributes.push(KeyValue::new(attribute::SERVER_ADDRESS, cut(host).to_owned()));
-        if let Some(port) = port {
-            attributes.push(KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
+    if let Some(Authority { host, port }) = &server {
+        add(KeyValue::new(attribute::SERVER_ADDRESS, host.clone()));
+        if let Some(port) = *port {
+            add(KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
         }
     }
-    if let Some(peer) = peer {
-        let address = peer.ip().to_string();
-        match forwarded.client {
+    if let Some(peer) = request.peer_addr() {
+        let address = texts.of_address(peer.ip());
+        let client = match forwarded.client {
             Some((client, port)) => {
-                attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, client.to_string()));
                 if let Some(port) = port {
-                    attributes.push(KeyValue::new(attribute::CLIENT_PORT, i64::from(port)));
+                    add(KeyValue::new(attribute::CLIENT_PORT, i64::from(port)));
                 }
+                texts.of_address(client)
             }
-            None => attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, address.clone())),
-        }
-        attributes.push(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, address));
-        attributes.push(KeyValue::new(attribute::NETWORK_PEER_PORT, i64::from(peer.port())));
+            None => address.clone(),
+        };
+        add(KeyValue::new(attribute::CLIENT_ADDRESS, client));
+        add(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, address));
+        add(KeyValue::new(attribute::NETWORK_PEER_PORT, i64::from(peer.port())));
     }
     if let Some(version) = facts.version {
-        attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
+        add(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
     }
     if let Some(agent) = user_agent(request) {
-        attributes.push(KeyValue::new(attribute::USER_AGENT_ORIGINAL, cut(agent).to_owned()));
-    }
-    if let Some(route) = &facts.route {
-        attributes.push(KeyValue::new(attribute::HTTP_ROUTE, route.clone()));
+        add(KeyValue::new(attribute::USER_AGENT_ORIGINAL, texts.of(cut(agent))));
     }
     if !shared.request_headers.is_empty() {
         let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        attributes.extend(shared.request_headers.attributes(headers));
+        shared.request_headers.attributes(headers).into_iter().for_each(&mut add);
     }
     if shared.metrics.old.is_some() {
-        old::describe(request, &facts, server, &mut attributes);
+        old::describe(request, facts, server.as_ref(), &mut add);
     }
-    let name = http_span_name(facts.method, facts.route.as_deref());
-    let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server).with_attributes(attributes);
-    (shared.telemetry.tracer().build_with_context(builder, parent), facts)
 }
 
 pub(super) fn user_agent(request: &ServiceRequest) -> Option<&str> {
@@ -108,7 +164,7 @@ fn requested_authority(request: &ServiceRequest) -> Option<&str> {
     }
 }
 
-fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
+pub(super) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     // What stands before an `@` is a name and a password.
     let authority = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
     let (host, port) = match authority.rsplit_once(':') {

@@ -1,6 +1,7 @@
 //! Setting up in code. A process has one telemetry, so what sets one up is a process of its own
 //! (`harness::own_process`).
 
+mod disabled;
 mod harness;
 mod parts;
 mod rules;

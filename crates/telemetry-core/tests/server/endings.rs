@@ -49,6 +49,10 @@ async fn a_request_that_the_servers_stop_cut_off_is_no_disconnect_of_its_client(
     let tree = one_tree(&telemetry).await;
     assert_eq!(tree.attributes["error.type"], Value::from("server_stopped"));
     assert_eq!(tree.status, Status::error("the server stopped before the response was sent"));
+    // Nobody answered, and its route is known all the same.
+    assert_eq!((&*tree.name, &tree.attributes["http.route"]), ("GET /slow", &Value::from("/slow")));
+    let duration = &series(&telemetry, "http.server.request.duration")[0];
+    assert_eq!(duration.attributes["http.route"], Value::from("/slow"));
     assert_eq!(series(&telemetry, "http.server.active_requests")[0].value, 0.0);
 }
 

@@ -188,7 +188,9 @@ impl TraceStore {
         self.by_id.values().flat_map(|entry| entry.resources.listed.iter()).map(|resource| resource.service())
     }
 
-    fn make_room(&mut self, limits: &Limits, dropped: &mut Dropped) {
+    /// Evicts the traces that appeared first, until the others are within the limits. To be called after what takes
+    /// memory: spans that are added, and lists, which work out what they tell and keep it.
+    pub(super) fn make_room(&mut self, limits: &Limits, dropped: &mut Dropped) {
         while self.by_id.len() > limits.traces || self.bytes > limits.trace_bytes {
             let Some(entry) = self.order.pop_front().and_then(|oldest| self.by_id.remove(&oldest)) else {
                 return;
@@ -366,6 +368,32 @@ mod tests {
         assert_eq!(store.status().held.trace_bytes, listed);
         add(&store, 1, vec![span(1, None, "root")]);
         assert_eq!(store.status().held.trace_bytes, before);
+    }
+
+    #[test]
+    fn what_lists_work_out_is_within_the_limit_too() {
+        let small = |look: &dyn Fn(&Store)| {
+            let limits = Limits { trace_bytes: 50_000, ..Limits::default() };
+            let store = store(limits.clone());
+            let mut trace = 0;
+            while store.status().dropped.evicted_traces == 0 {
+                trace += 1;
+                let now = crate::store::now();
+                add(
+                    &store,
+                    trace,
+                    vec![span(1, None, "root").at(now, 10), span(2, Some(1), "child").at(now, 5)],
+                );
+            }
+            look(&store);
+            let (held, dropped) = (store.status().held, store.status().dropped);
+            assert!(held.trace_bytes <= limits.trace_bytes, "{held:?}");
+            assert_eq!(held.traces as u64 + dropped.evicted_traces, u64::from(trace));
+            assert!(dropped.evicted_traces > 1, "what was worked out needed room");
+        };
+        small(&|store| drop(store.traces(1000, None)));
+        small(&|store| drop(store.traces(1000, Some("0-0"))));
+        small(&|store| drop(store.graph(60)));
     }
 
     #[test]

@@ -90,20 +90,18 @@ impl Checkout {
         if attempts > self.settings.max_attempts {
             return self.park(&order, NEVER_PUT_BACK).await;
         }
-        let outcome = if order.status == OrderStatus::Failing {
-            self.give_back(&mut order).await.map(|()| OrderStatus::Failed)
-        } else {
-            self.bring_on(&mut order, Mode::Recovering).await.map(|progress| match progress {
-                Progress::Confirmed => OrderStatus::Confirmed,
-                Progress::Failed(_) => OrderStatus::Failed,
-            })
+        let outcome = match order.status {
+            OrderStatus::Failing => self.give_back(&mut order).await.map(|()| Recovered::Failed),
+            OrderStatus::Cancelling => self.give_back(&mut order).await.map(|()| Recovered::Cancelled),
+            _ => self.bring_on(&mut order, Mode::Recovering).await.map(|progress| match progress {
+                Progress::Confirmed => Recovered::Confirmed,
+                Progress::Failed(_) => Recovered::Failed,
+            }),
         };
         match outcome {
-            Ok(status) => {
-                let recovered =
-                    if status == OrderStatus::Confirmed { Recovered::Confirmed } else { Recovered::Failed };
+            Ok(recovered) => {
                 self.told(recovered);
-                tracing::info!(order.id = %order.id, order.status = status.as_str(), "an unfinished order was taken over");
+                tracing::info!(order.id = %order.id, order.status = order.status.as_str(), "an unfinished order was taken over");
             }
             // Another replica found it more overdue than we have been fast.
             Err(Interrupted::TakenOver) => self.told(Recovered::Postponed),

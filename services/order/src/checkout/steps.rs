@@ -3,8 +3,10 @@
 use std::error::Error;
 
 use chrono::Utc;
+use service_kit::deadline;
 use service_kit::peer::PeerError;
 use telemetry_core::span;
+use tokio::time::Instant;
 
 use super::{Checkout, FailureReason};
 use crate::clients::{ChargeError, Payment, ReserveError};
@@ -14,8 +16,9 @@ use crate::store::ChangeError;
 /// Who works on the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Its customer waits. A peer that gives no answer fails the order.
-    Placing,
+    /// Its customer waits, until then where that is known. A peer that gives no answer fails the order, and nothing is
+    /// charged for whom nobody waits any more.
+    Placing(Option<Instant>),
     /// Nobody waits, and it is not known which calls have arrived. A peer that gives no answer is asked again later.
     Recovering,
 }
@@ -84,9 +87,9 @@ impl<E: Into<Interrupted>> From<E> for Stop {
     }
 }
 
-/// What an order may hold that is to be given back when it fails.
+/// What an order may hold that is to be given back when it fails or is cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Taken {
+pub(super) struct Taken {
     goods: bool,
     money: bool,
 }
@@ -94,7 +97,7 @@ struct Taken {
 impl Taken {
     const NOTHING: Self = Self { goods: false, money: false };
     const GOODS: Self = Self { goods: true, money: false };
-    const BOTH: Self = Self { goods: true, money: true };
+    pub(super) const BOTH: Self = Self { goods: true, money: true };
 }
 
 impl Checkout {
@@ -117,14 +120,14 @@ impl Checkout {
         }
     }
 
-    /// Gives back the money, then the goods, and records the order as failed. Each is done whether or not there is
-    /// anything to give back, and leaves a mark that refuses what may still be on its way.
+    /// Gives back the money, then the goods, and records the order as failed, or cancelled. Each is done whether or not
+    /// there is anything to give back, and leaves a mark that refuses what may still be on its way.
     pub(super) async fn give_back(&self, order: &mut Order) -> Result<(), Interrupted> {
         self.give_back_what_is(order, Taken::BOTH).await
     }
 
-    /// Whose failure is told does not wait for peers that are away: recovery goes on.
-    async fn give_back_now(&self, order: &mut Order, taken: Taken) {
+    /// Who is told of the order's end does not wait for peers that are away: recovery goes on.
+    pub(super) async fn give_back_now(&self, order: &mut Order, taken: Taken) {
         if let Err(interrupted) = self.give_back_what_is(order, taken).await {
             tracing::warn!(order.id = %order.id, error = &interrupted as &(dyn Error + 'static), "compensation goes on in the background");
             self.leave(order, &interrupted).await;
@@ -138,6 +141,9 @@ impl Checkout {
         if taken.goods {
             self.inventory.release(order).await.map_err(Interrupted::Peer)?;
         }
+        if order.status == OrderStatus::Cancelling {
+            return Ok(self.orders.set_cancelled(order).await?);
+        }
         let code = order.failure_code.clone().unwrap_or_default();
         Ok(self.orders.set_failed(order, &code).await?)
     }
@@ -149,7 +155,11 @@ impl Checkout {
                 OrderStatus::Pending => self.reserve(order, mode).await?,
                 OrderStatus::Reserved => self.charge(order, mode).await?,
                 OrderStatus::Paid => self.commit(order).await?,
-                OrderStatus::Confirmed | OrderStatus::Failing | OrderStatus::Failed => return Ok(()),
+                OrderStatus::Confirmed
+                | OrderStatus::Failing
+                | OrderStatus::Failed
+                | OrderStatus::Cancelling
+                | OrderStatus::Cancelled => return Ok(()),
             }
         }
     }
@@ -185,7 +195,12 @@ impl Checkout {
         if self.has_expired(order, mode) {
             return Err(Stop::Fails(FailureReason::Expired, Taken::BOTH));
         }
-        let payment = match self.process_payment(order, &amount).await {
+        if let Mode::Placing(Some(until)) = mode
+            && until <= Instant::now()
+        {
+            return Err(Stop::Fails(FailureReason::DeadlineOver, Taken::GOODS));
+        }
+        let payment = match self.process_payment(order, &amount, mode).await {
             Ok(payment) => payment,
             Err(ChargeError::InProgress(error)) => return Err(Interrupted::Peer(error).into()),
             Err(ChargeError::Unavailable(error))
@@ -247,8 +262,14 @@ impl Checkout {
         skip_all,
         fields(payment.method = order.payment_method.as_str())
     )]
-    async fn process_payment(&self, order: &Order, amount: &Amount) -> Result<Payment, ChargeError> {
-        let result = self.payments.charge(order, amount).await;
+    async fn process_payment(
+        &self,
+        order: &Order,
+        amount: &Amount,
+        mode: Mode,
+    ) -> Result<Payment, ChargeError> {
+        let until = if let Mode::Placing(until) = mode { until } else { None };
+        let result = deadline::within(until, self.payments.charge(order, amount)).await;
         match &result {
             Ok(payment) => span::set_attribute("payment.transaction_id", payment.transaction_id.clone()),
             Err(error) => span::fail(error.to_string()),

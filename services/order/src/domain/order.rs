@@ -105,12 +105,32 @@ pub enum OrderStatus {
     Failing,
     /// Refused or broken off, and everything it had taken was given back.
     Failed,
+    /// Called off by its customer; what it took is being given back.
+    Cancelling,
+    /// Called off by its customer, and everything it had taken was given back.
+    Cancelled,
 }
 
 impl OrderStatus {
+    const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Reserved,
+        Self::Paid,
+        Self::Confirmed,
+        Self::Failing,
+        Self::Failed,
+        Self::Cancelling,
+        Self::Cancelled,
+    ];
+
     /// Whether it stays as it is.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Confirmed | Self::Failed)
+        matches!(self, Self::Confirmed | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether its customer may call it off: until it is paid, or fails anyway.
+    pub fn may_be_cancelled(self) -> bool {
+        matches!(self, Self::Pending | Self::Reserved)
     }
 
     /// The status as text, as rows and answers have it.
@@ -122,6 +142,8 @@ impl OrderStatus {
             Self::Confirmed => "confirmed",
             Self::Failing => "failing",
             Self::Failed => "failed",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -130,10 +152,7 @@ impl FromStr for OrderStatus {
     type Err = InvalidOrder;
 
     fn from_str(text: &str) -> Result<Self, InvalidOrder> {
-        [Self::Pending, Self::Reserved, Self::Paid, Self::Confirmed, Self::Failing, Self::Failed]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or(InvalidOrder::Status)
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(InvalidOrder::Status)
     }
 }
 
@@ -274,7 +293,7 @@ pub enum InvalidOrder {
     #[error("must be the name of a payment method, such as card_ok")]
     PaymentMethod,
     /// Not an [`OrderStatus`].
-    #[error("must be pending, reserved, paid, confirmed, failing or failed")]
+    #[error("must be pending, reserved, paid, confirmed, failing, failed, cancelling or cancelled")]
     Status,
     /// Not a time that an order can have.
     #[error("must be a time from 1970 to 9999 as RFC 3339 has it, such as 2026-01-31T12:00:00Z")]

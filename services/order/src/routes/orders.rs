@@ -1,15 +1,16 @@
 //! Placing and reading orders.
 
 use actix_web::http::StatusCode;
-use actix_web::{get, post, web};
+use actix_web::{CustomizeResponder, Responder as _, get, post, web};
 use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Serialize};
-use service_kit::Problem;
 use service_kit::idempotency::{Answer, Attempt, Idempotency, IdempotencyKey, Outcome};
 use service_kit::page::Page;
 use service_kit::problem::InvalidFields;
 use service_kit::user::{AuthenticatedUser, User};
+use service_kit::{Problem, deadline};
 use telemetry_core::{Telemetry, context};
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -62,7 +63,7 @@ impl TryFrom<&PlaceOrderRequest> for NewOrder {
 pub(super) struct OrderResponse {
     /// The order's id.
     order_id: Uuid,
-    /// `pending`, `reserved`, `paid`, `confirmed`, `failing` or `failed`.
+    /// `pending`, `reserved`, `paid`, `confirmed`, `failing`, `failed`, `cancelling` or `cancelled`.
     status: &'static str,
     /// Why it failed, or fails.
     failure_code: Option<String>,
@@ -160,8 +161,8 @@ impl From<Order> for OrderResponse {
     responses(
         (status = 201, description = "The order is confirmed.", body = OrderResponse),
         (status = 202, description = "The order is on record, and is brought to its end.", body = OrderResponse),
-        (status = 409, description = "`out_of_stock`, `reservation_lost`; `idempotency_key_in_use`: the request with \
-                                      this key has no answer yet"),
+        (status = 409, description = "`out_of_stock`, `reservation_lost`, `order_cancelled`; `idempotency_key_in_use`: \
+                                      the request with this key has no answer yet"),
         (status = 422, description = "`validation_failed`, `payment_method_unknown`, `amount_out_of_range`; \
                                       `idempotency_key_reused`: this key came with another request"),
     ),
@@ -179,10 +180,12 @@ pub(super) async fn place_order(
 ) -> Result<Answer, Problem> {
     let request = request.into_inner();
     let baggage = customer.baggage();
+    // It belongs to this task, and the order outlives it.
+    let until = deadline::current();
     let placing = async move {
         let new = NewOrder::try_from(&request)?;
         let scope = ["POST /api/orders", &customer.tenant_id.clone(), &customer.id.clone()];
-        let place = async |attempt| place(&checkout, &orders, attempt, new, customer).await;
+        let place = async |attempt| place(&checkout, &orders, attempt, new, customer, until).await;
         keys.answer(key, &scope, &request, place).await
     };
     // To its end, also when the client hangs up: so its answer is there when it asks again.
@@ -195,6 +198,7 @@ async fn place(
     attempt: Attempt,
     new: NewOrder,
     customer: User,
+    until: Option<Instant>,
 ) -> Outcome {
     if attempt.is_again {
         match orders.find(attempt.resource, &customer).await {
@@ -203,7 +207,7 @@ async fn place(
             Err(error) => return Problem::from(error).into(),
         }
     }
-    match checkout.place_order(attempt.resource, new, customer).await {
+    match checkout.place_order(attempt.resource, new, customer, until).await {
         Ok(order) => told(order),
         Err(error @ PlaceOrderError::NotStored(_)) => Problem::from(error).into(),
         Err(error @ PlaceOrderError::Failed { .. }) => Outcome::failed(error.into()),
@@ -217,6 +221,9 @@ fn told(order: Order) -> Outcome {
         OrderStatus::Failing | OrderStatus::Failed => {
             let problem = error::failed(order.failure_code.as_deref().unwrap_or_default());
             Outcome::failed(problem.with_extension("order_id", order.id.to_string()))
+        }
+        OrderStatus::Cancelling | OrderStatus::Cancelled => {
+            Outcome::failed(error::cancelled().with_extension("order_id", order.id.to_string()))
         }
         OrderStatus::Pending | OrderStatus::Reserved | OrderStatus::Paid => {
             Outcome::for_now(StatusCode::ACCEPTED, &OrderResponse::from(order))
@@ -235,7 +242,8 @@ pub(super) struct ListOrdersQuery {
     /// How many of the latest to leave out.
     #[param(minimum = 0, default = 0)]
     offset: Option<i64>,
-    /// Only those of this status: `pending`, `reserved`, `paid`, `confirmed`, `failing` or `failed`.
+    /// Only those of this status: `pending`, `reserved`, `paid`, `confirmed`, `failing`, `failed`, `cancelling` or
+    /// `cancelled`.
     #[param(example = "confirmed")]
     status: Option<String>,
     /// Only those that were placed then or later.
@@ -315,4 +323,28 @@ pub(super) async fn find_order(
         Ok(web::Json(OrderResponse { history: Some(history), ..order.into() }))
     };
     context::with_baggage(customer.baggage(), reading).await
+}
+
+/// Cancels one of the caller's own orders that is not paid yet, and gives back what it took. 202 where that is still
+/// going on: it is done in the background. Cancelling again answers the order as it is.
+#[utoipa::path(
+    params(("id" = String, Path, description = "The order's id.")),
+    responses(
+        (status = 200, description = "The order is cancelled.", body = OrderResponse),
+        (status = 202, description = "The order is cancelled, and gives back what it took.", body = OrderResponse),
+        (status = 409, description = "`order_not_cancellable`: it is paid, confirmed or failed; `order_status` tells which"),
+    ),
+    security(("user_token" = []))
+)]
+#[post("/api/orders/{id}/cancel")]
+pub(super) async fn cancel_order(
+    AuthenticatedUser(customer): AuthenticatedUser,
+    checkout: web::Data<Checkout>,
+    id: web::Path<String>,
+) -> Result<CustomizeResponder<web::Json<OrderResponse>>, Problem> {
+    let id = Uuid::parse_str(&id).map_err(|_| error::order_not_found())?;
+    let baggage = customer.baggage();
+    let order = context::with_baggage(baggage, checkout.cancel_order(id, customer)).await?;
+    let status = if order.status.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(web::Json(OrderResponse::from(order)).customize().with_status(status))
 }

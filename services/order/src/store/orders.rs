@@ -156,6 +156,24 @@ impl Orders {
         Ok(())
     }
 
+    /// The customer has called the order off, and what it has taken must still be given back.
+    ///
+    /// # Errors
+    /// As [`Orders::set_reserved`].
+    pub async fn set_cancelling(&self, order: &mut Order) -> Result<(), ChangeError> {
+        self.change(order, self.change_to(OrderStatus::Cancelling), None).await?;
+        Ok(())
+    }
+
+    /// The order is called off, and nothing of it is left to give back.
+    ///
+    /// # Errors
+    /// As [`Orders::set_reserved`].
+    pub async fn set_cancelled(&self, order: &mut Order) -> Result<(), ChangeError> {
+        self.change(order, self.change_to(OrderStatus::Cancelled), None).await?;
+        Ok(())
+    }
+
     fn change_to(&self, status: OrderStatus) -> OrderChange {
         OrderChange::to(status, now(), self.lease_end())
     }

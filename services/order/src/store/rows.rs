@@ -98,6 +98,8 @@ pub(super) struct OrderChange {
     pub(super) due_at: Option<Option<NaiveDateTime>>,
     /// A change is progress.
     pub(super) attempts: i32,
+    /// None, inside: so it is nobody's but the flow's again.
+    pub(super) parked_reason: Option<Option<String>>,
 }
 
 impl OrderChange {
@@ -112,6 +114,7 @@ impl OrderChange {
             updated_at: at.naive_utc(),
             due_at: Some((!status.is_final()).then(|| due_at.naive_utc())),
             attempts: 0,
+            parked_reason: Some(None),
         }
     }
 }

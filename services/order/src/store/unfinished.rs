@@ -16,7 +16,7 @@ use super::schema::{order_states, orders};
 use crate::domain::{Claimed, Order};
 
 /// As the index on unfinished orders says it, word for word: so both databases use it.
-const UNFINISHED: &str = "status <> 'confirmed' AND status <> 'failed'";
+const UNFINISHED: &str = "status <> 'confirmed' AND status <> 'failed' AND status <> 'cancelled'";
 
 /// Orders that a version of this service wrote that knew no leases are taken so long after their last change.
 const UNLEASED_FOR: TimeDelta = TimeDelta::minutes(15);

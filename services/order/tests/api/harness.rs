@@ -33,11 +33,15 @@ impl Drop for House {
     }
 }
 
-/// A house with this many pieces in stock.
+/// A house with this many pieces in stock, where nobody waits for a slow card.
 pub(crate) async fn spawn_house(stock: i64) -> House {
-    let gateway =
-        Gateway::bind(GatewayConfig { port: 0, slow: Duration::from_secs(2), ..GatewayConfig::default() })
-            .expect("the gateway starts");
+    spawn_house_with(stock, Duration::from_secs(2), "300").await
+}
+
+/// A house where a slow card takes this long, and is waited for so many milliseconds.
+pub(crate) async fn spawn_house_with(stock: i64, slow: Duration, gateway_timeout_ms: &str) -> House {
+    let gateway = Gateway::bind(GatewayConfig { port: 0, slow, ..GatewayConfig::default() })
+        .expect("the gateway starts");
     let gateway_url = format!("http://{}", gateway.address());
     let handle = gateway.handle();
     telemetry_core::context::spawn_local(gateway.run());
@@ -46,7 +50,7 @@ pub(crate) async fn spawn_house(stock: i64) -> House {
     let inventory = TestApp::spawn::<InventoryService>([]).await;
     let payment = TestApp::spawn::<PaymentService>([
         ("GATEWAY_URL", gateway_url.as_str()),
-        ("GATEWAY_TIMEOUT_MS", "300"),
+        ("GATEWAY_TIMEOUT_MS", gateway_timeout_ms),
     ])
     .await;
     let order = spawn_order(&url(&user), &url(&inventory), &url(&payment)).await;
@@ -100,6 +104,12 @@ impl House {
     pub(crate) async fn payment_of(&self, order_id: &Value) -> Value {
         let path = format!("/internal/payments/{}", order_id.as_str().expect("an id"));
         self.payment.get(&path).from_service().send().await.json(200)
+    }
+
+    /// The pieces that are neither sold nor reserved.
+    pub(crate) async fn available(&self) -> i64 {
+        let path = format!("/api/products/{}", self.product_id);
+        self.inventory.get(&path).send().await.json(200)["available"].as_i64().expect("a number")
     }
 
     /// Where the user service is.

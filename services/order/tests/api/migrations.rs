@@ -31,6 +31,7 @@ fn orders_survive_the_migrations() {
         ("b", "failed", "'out_of_stock'"),
         ("c", "reserved", "'payment_timeout'"),
         ("d", "pending", "NULL"),
+        ("e", "failed", "'order_cancelled'"),
     ] {
         sql_query(format!(
             "INSERT INTO orders (id, tenant_id, user_id, product_id, quantity, order_type, payment_method, status, \
@@ -51,20 +52,20 @@ fn orders_survive_the_migrations() {
                 .unwrap();
         rows.into_iter().map(|row| (row.id, row.status, row.events)).collect()
     };
-    let expected = |failing: &str, events| {
-        [("a", "confirmed"), ("b", "failed"), ("c", failing), ("d", "pending")]
+    let expected = |failing: &str, cancelled: &str, events| {
+        [("a", "confirmed"), ("b", "failed"), ("c", failing), ("d", "pending"), ("e", cancelled)]
             .map(|(id, status)| (id.to_owned(), status.to_owned(), events))
             .to_vec()
     };
     connection.run_pending_migrations(OrderService::MIGRATIONS).expect("the rest");
     let count = "(SELECT COUNT(*) FROM order_events WHERE order_id = orders.id AND status = orders.status)";
-    assert_eq!(statuses(&mut connection, count), expected("failing", 1));
+    assert_eq!(statuses(&mut connection, count), expected("failing", "cancelled", 1));
     while connection.revert_last_migration(OrderService::MIGRATIONS).is_ok() {
         if connection.applied_migrations().unwrap().len() == 1 {
             break;
         }
     }
-    assert_eq!(statuses(&mut connection, "CAST(0 AS BIGINT)"), expected("reserved", 0));
+    assert_eq!(statuses(&mut connection, "CAST(0 AS BIGINT)"), expected("reserved", "failed", 0));
     let mails = sql_query("UPDATE mails SET subject = 'kept'").execute(&mut connection).unwrap();
     assert_eq!(mails, 1);
 }
@@ -86,6 +87,7 @@ fn the_tables_refuse_orders_that_cannot_be() {
         .is_ok()
     };
     assert!(insert("a", "confirmed", "NULL", "100", "'pay'"));
+    assert!(insert("c", "cancelled", "NULL", "NULL", "NULL"));
     assert!(!insert("b", "confirmed", "NULL", "100", "'pay'"), "one payment for two orders");
     assert!(!insert("b", "confirmed", "NULL", "100", "NULL"), "confirmed and not paid");
     assert!(!insert("b", "reserved", "NULL", "NULL", "NULL"), "reserved at no price");

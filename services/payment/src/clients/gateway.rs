@@ -49,6 +49,9 @@ pub(crate) enum GatewayError {
     /// It was not asked: it has not answered others of late.
     #[error(transparent)]
     LeftAlone(#[from] Open),
+    /// It was not asked: nobody waits for its answer any more.
+    #[error("nobody waits for the charge any more")]
+    NotAwaited,
     /// No connection was made, so nothing happened there.
     #[error("the gateway cannot be reached")]
     Unreachable(#[source] reqwest_middleware::Error),
@@ -70,7 +73,7 @@ impl GatewayError {
     /// What this means for a charge.
     pub(crate) fn failure(&self) -> Failure {
         match self {
-            Self::LeftAlone(_) | Self::Unreachable(_) => Failure::GatewayUnavailable,
+            Self::LeftAlone(_) | Self::NotAwaited | Self::Unreachable(_) => Failure::GatewayUnavailable,
             Self::Timeout => Failure::GatewayTimeout,
             Self::Interrupted(_) | Self::Unexpected(_) | Self::Garbled => Failure::GatewayError,
         }
@@ -81,7 +84,7 @@ impl GatewayError {
         match self {
             Self::Unreachable(_) | Self::Timeout | Self::Interrupted(_) | Self::Garbled => true,
             Self::Unexpected(status) => status.is_server_error(),
-            Self::LeftAlone(_) => false,
+            Self::LeftAlone(_) | Self::NotAwaited => false,
         }
     }
 }

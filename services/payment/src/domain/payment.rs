@@ -151,7 +151,7 @@ pub(crate) enum Failure {
     GatewayTimeout,
     /// The gateway failed, or its answer made no sense.
     GatewayError,
-    /// The gateway could not be reached.
+    /// The gateway could not be reached, or was not asked.
     GatewayUnavailable,
     /// This service was cut off before it had written down the gateway's answer.
     Interrupted,

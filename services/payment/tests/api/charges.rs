@@ -1,17 +1,20 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
 use payment_service::PaymentService;
 use secrecy::ExposeSecret;
 use serde_json::json;
-use service_kit::Service;
+use service_kit::db::Connection;
 use service_kit::testing::Answer;
 use service_kit::token::ServiceTokens;
+use service_kit::{Service, deadline};
 use telemetry_core::config::Env;
 use uuid::Uuid;
 
 use crate::harness::{
-    RunningGateway, charge, charge_request, find, spawn_app, spawn_house, spawn_house_with, wait_until,
+    RunningGateway, charge, charge_request, find, spawn_app, spawn_house, spawn_house_with, wait_for_status,
+    wait_until,
 };
 
 #[actix_web::test]
@@ -139,4 +142,31 @@ async fn a_payment_belongs_to_the_user_for_whom_it_was_asked() {
     let request = house.app.post("/internal/payments", &charge_request(order_id, "card_ok"));
     request.from_user(token.expose_secret()).send().await.json(201);
     assert_eq!(find(&house.app, order_id).await["user_id"], "a user");
+}
+
+/// Writing it down takes longer than its caller waits.
+#[actix_web::test]
+async fn a_charge_whose_deadline_ended_before_the_gateway_was_asked_is_not_made() {
+    let house = spawn_house().await;
+    let order_id = Uuid::now_v7();
+    let mut other = Connection::open(&house.app.database.url().parse().unwrap()).unwrap();
+    let lock = match other {
+        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
+        Connection::Postgres(_) => "BEGIN; LOCK TABLE payments IN EXCLUSIVE MODE",
+    };
+    other.batch_execute(lock).expect("it is locked");
+    let request = house.app.post("/internal/payments", &charge_request(order_id, "card_ok")).from_service();
+    let late = request.with(|request| request.header(deadline::HEADER, "200")).send().await;
+    late.assert_problem(504, "deadline_exceeded");
+    other.batch_execute("COMMIT").expect("it is free again");
+    wait_until("the record", async || {
+        let path = format!("/internal/payments/{order_id}");
+        house.app.get(&path).from_service().send().await.status == 200
+    })
+    .await;
+    let payment = wait_for_status(&house.app, order_id, "failed").await;
+    assert_eq!(payment["failure_code"], "gateway_unavailable");
+    assert_eq!(house.gateway.status_of(order_id).await, "unknown", "nobody asked it");
+    // Who waits may ask for the same again.
+    charge(&house.app, order_id, "card_ok").await.json(201);
 }

@@ -242,6 +242,34 @@ async fn burst(shop: &Shop) {
 }
 
 /// Orders of each outcome, and requests of each kind that goes wrong.
+/// An order whose customer does not wait for its payment.
+async fn cancel_an_order(test: &TestSystem) {
+    let cancelling = async {
+        eventually("an order waits for its payment", async || {
+            test.shop.list_orders().await.unwrap()[0]["status"] == "reserved"
+        })
+        .await;
+        let latest = test.shop.list_orders().await.unwrap()[0]["order_id"].as_str().unwrap().to_owned();
+        let url = format!("{}/api/orders/{latest}/cancel", test.system.url(Part::Order));
+        let request = test.system.client().post(url).bearer_auth(test.shop.access_token());
+        request.send().await.expect("an answer")
+    };
+    let placing = test.shop.order(test.shop.in_stock(), "card_slow");
+    let (placed, cancelled) = futures_util::future::join(placing, cancelling).await;
+    let placed = placed.unwrap();
+    assert_eq!((placed.status.as_u16(), cancelled.status().as_u16()), (409, 200));
+    let trace = cancelled.headers()["traceresponse"].to_str().unwrap().split('-').nth(1).unwrap().to_owned();
+    eventually("the cancellation links to the trace in which the order was placed", async || {
+        let trace = test.traces.find(trace.parse().unwrap()).await.unwrap();
+        trace.is_some_and(|trace| {
+            trace
+                .spans_named("cancel_order")
+                .any(|span| matches!(&span.links[..], [link] if link.trace_id == placed.trace_id))
+        })
+    })
+    .await;
+}
+
 async fn drive(test: &TestSystem) {
     let shop = &test.shop;
     let order =
@@ -253,6 +281,7 @@ async fn drive(test: &TestSystem) {
     assert_eq!(order("gateway_error").await, 503);
     assert_eq!(shop.order(shop.sold_out(), "card_ok").await.unwrap().status, 409);
     order_with_a_key(test).await;
+    cancel_an_order(test).await;
     let unknown = json!({
         "product_id": "00000000-0000-7000-8000-000000000000",
         "quantity": 1,

@@ -1,5 +1,8 @@
 //! From messages to the bytes of a request (OTLP, "Binary Protobuf Encoding" and "JSON Protobuf Encoding").
 
+mod message;
+mod spans;
+
 use std::io::Write as _;
 
 use flate2::write::GzEncoder;
@@ -8,19 +11,21 @@ use serde::Serialize;
 
 use crate::config::{Compression, Protocol};
 
-/// The body of a request, compressed where that is asked for.
+pub(in crate::export) use spans::spans;
+
+/// The body of a request.
 ///
 /// # Errors
 /// What JSON cannot say.
-pub(super) fn request<R: Message + Serialize>(
-    request: &R,
-    protocol: Protocol,
-    compression: Compression,
-) -> std::io::Result<Vec<u8>> {
-    let body = match protocol {
-        Protocol::Protobuf | Protocol::Grpc => request.encode_to_vec(),
-        Protocol::Json => serde_json::to_vec(request)?,
-    };
+pub(super) fn request<R: Message + Serialize>(request: &R, protocol: Protocol) -> std::io::Result<Vec<u8>> {
+    match protocol {
+        Protocol::Protobuf | Protocol::Grpc => Ok(request.encode_to_vec()),
+        Protocol::Json => Ok(serde_json::to_vec(request)?),
+    }
+}
+
+/// The body, compressed where that is asked for.
+pub(super) fn compressed(body: Vec<u8>, compression: Compression) -> std::io::Result<Vec<u8>> {
     match compression {
         Compression::None => Ok(body),
         Compression::Gzip => {
