@@ -52,16 +52,22 @@ const QUERIES: Work = Work::Loop { turns: 300_000 };
 
 const UNSAMPLED: &[(&str, &str)] = &[("OTEL_TRACES_SAMPLER", "always_off")];
 const NO_TRACES: &[(&str, &str)] = &[("OTEL_TRACES_EXPORTER", "none")];
+const NO_METRICS: &[(&str, &str)] = &[("OTEL_METRICS_EXPORTER", "none")];
+const A_TENTH: &[(&str, &str)] =
+    &[("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.1")];
 const DISABLED: &[(&str, &str)] = &[("OTEL_SDK_DISABLED", "true")];
 const GZIP: &[(&str, &str)] = &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
 const TWO_WORKERS: &[(&str, &str)] = &[("WORKERS", "2")];
 /// The loop is faster than any service: all spans are to be kept, so that all are paid for.
 const LONG_QUEUE: &[(&str, &str)] = &[("OTEL_BSP_MAX_QUEUE_SIZE", "100000")];
 
-pub(crate) const ALL: [Variant; 22] = [
+pub(crate) const ALL: [Variant; 24] = [
     bare("bare", "subject bare", ITEM),
     under("telemetry-core", "bare", "subject telemetry", ITEM),
     under("telemetry-core gzip", "bare", "subject telemetry", ITEM).with(GZIP, 1),
+    under("telemetry-core traces only", "bare", "subject telemetry", ITEM).with(NO_METRICS, 1),
+    // How many spans that makes is chance.
+    under("telemetry-core a tenth sampled", "bare", "subject telemetry", ITEM).with(A_TENTH, 0),
     under("telemetry-core unsampled", "bare", "subject telemetry", ITEM).with(UNSAMPLED, 0),
     under("telemetry-core metrics only", "bare", "subject telemetry", ITEM).with(NO_TRACES, 0),
     under("telemetry-core disabled", "bare", "subject telemetry", ITEM).with(DISABLED, 0),

@@ -76,6 +76,7 @@ where
     println!("{}", server.addrs()[0].port());
     let server = server.run();
     let handle = server.handle();
+    #[expect(clippy::disallowed_methods, reason = "it belongs to no request")]
     actix_web::rt::spawn(async move {
         let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
         handle.stop(true).await;
