@@ -5,6 +5,7 @@
 //! that come of it is the best. Then orders come at four times that rate, whoever is answered or not. Everything runs
 //! on one machine, this program too, so ratios count and not numbers. About a minute; loopback only.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,8 @@ const CUSTOMERS: [usize; 5] = [2, 4, 8, 16, 32];
 const FLOOD: Duration = Duration::from_secs(15);
 const TIMES: f64 = 4.0;
 
-/// An answer, and how long it took.
-type Answered = (u16, Duration);
+/// An answer, how long it took, and its problem's code.
+type Answered = (u16, Duration, String);
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
@@ -60,13 +61,18 @@ async fn main() -> anyhow::Result<()> {
     ensure!(best > 0.0, "no order was confirmed");
     let answered = open(&shop, best * TIMES).await;
     let rate = confirmed(&answered).len() as f64 / FLOOD.as_secs_f64();
-    let shed = answered.iter().filter(|(status, _)| *status == 503).count();
+    let mut refusals = BTreeMap::new();
+    for (_, _, code) in answered.iter().filter(|(status, ..)| *status == 503) {
+        *refusals.entry(code).or_insert(0) += 1;
+    }
+    let shed: usize = refusals.values().sum();
     let others = answered.len() - shed - confirmed(&answered).len();
     println!(
         "\nat {TIMES} times the best: {} came, {} confirmed, {shed} told 503, {others} other answers",
         answered.len(),
         confirmed(&answered).len(),
     );
+    println!("told 503 by why: {refusals:?}");
     println!("confirmed a second, to the best: {:.2}", rate / best);
     println!(
         "99 % of the confirmed took {} ms, at the best {} ms",
@@ -123,11 +129,12 @@ async fn open(shop: &Arc<Shop>, rate: f64) -> Vec<Answered> {
 async fn order(shop: &Shop) -> Option<Answered> {
     let asked = Instant::now();
     let placed = shop.order(shop.in_stock(), "card_ok").await.ok()?;
-    Some((placed.status.as_u16(), asked.elapsed()))
+    let code = placed.body["code"].as_str().unwrap_or_default().to_owned();
+    Some((placed.status.as_u16(), asked.elapsed(), code))
 }
 
 fn confirmed(answered: &[Answered]) -> Vec<Duration> {
-    answered.iter().filter(|(status, _)| *status == 201).map(|(_, took)| *took).collect()
+    answered.iter().filter(|(status, ..)| *status == 201).map(|(_, took, _)| *took).collect()
 }
 
 /// The milliseconds that this part of the answers of this status took at the most.

@@ -164,6 +164,8 @@ impl From<Order> for OrderResponse {
     responses(
         (status = 201, description = "The order is confirmed.", body = OrderResponse),
         (status = 202, description = "The order is on record, and is brought to its end.", body = OrderResponse),
+        (status = 402, description = "`payment_declined`"),
+        (status = 404, description = "`product_not_found`"),
         (status = 409, description = "`out_of_stock`, `reservation_lost`, `order_cancelled`; `idempotency_key_in_use`: \
                                       the request with this key has no answer yet"),
         (status = 422, description = "`validation_failed`, `payment_method_unknown`, `amount_out_of_range`; \
