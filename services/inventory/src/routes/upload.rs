@@ -49,6 +49,7 @@ pub(super) enum OnError {
 pub(super) struct UploadQuery {
     /// What is to become of the good rows where others are not: with `abort` (the default) all are imported or none,
     /// with `skip` each by itself.
+    #[param(inline)]
     on_error: Option<OnError>,
 }
 

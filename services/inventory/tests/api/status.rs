@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::spawn_app;
 
@@ -10,6 +10,19 @@ async fn a_running_service_is_operational_healthy_and_ready() {
     assert_eq!(greeting["message"], format!("inventory-service {}", env!("CARGO_PKG_VERSION")));
     assert_eq!(app.get("/health").send().await.json(200)["tracing"], "enabled");
     assert_eq!(app.get("/ready").send().await.json(200)["status"], "ready");
+}
+
+fn assert_references_lead_somewhere(part: &Value, document: &Value) {
+    match part {
+        Value::Object(fields) => {
+            if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
+                assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+            }
+            fields.values().for_each(|field| assert_references_lead_somewhere(field, document));
+        }
+        Value::Array(items) => items.iter().for_each(|item| assert_references_lead_somewhere(item, document)),
+        _ => {}
+    }
 }
 
 #[actix_web::test]
@@ -38,6 +51,7 @@ async fn every_operation_is_in_the_document_with_its_problems() {
             assert_eq!(scheme, expected, "{method} {path}");
         }
     }
+    assert_references_lead_somewhere(&document, &document);
     operations.sort();
     assert_eq!(
         operations,

@@ -65,7 +65,7 @@ impl Checkout {
     }
 
     async fn cancelled(&self, order: &Order) {
-        tracing::info!(order.id = %order.id, order.status = order.status.as_str(), "order cancelled");
+        tracing::info!(order.id = %order.id, "order cancelled");
         self.metrics.ended(Outcome::Cancelled);
         // The first event's trace is the one in which it was placed. Without it there is one link less.
         if let Ok(events) = self.orders.events(order.id, 0).await

@@ -101,7 +101,7 @@ impl Checkout {
         match outcome {
             Ok(recovered) => {
                 self.told(recovered);
-                tracing::info!(order.id = %order.id, order.status = order.status.as_str(), "an unfinished order was taken over");
+                tracing::info!(order.id = %order.id, order.status = recovered.as_str(), "an unfinished order was taken over");
             }
             // Another replica found it more overdue than we have been fast.
             Err(Interrupted::TakenOver) => self.told(Recovered::Postponed),

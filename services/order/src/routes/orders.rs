@@ -24,14 +24,17 @@ use crate::store::Orders;
 #[serde(deny_unknown_fields)]
 pub(super) struct PlaceOrderRequest {
     /// The product's id.
+    #[schema(format = "uuid")]
     product_id: String,
     /// How many of it.
     #[schema(minimum = 1, maximum = 1000)]
     quantity: i64,
     /// The name of a payment method: `card_ok`, `card_declined`, `card_slow`, `gateway_error`.
+    #[schema(pattern = "^[a-z][a-z_]{0,31}$")]
     payment_method: String,
     /// `standard` or `express`.
     #[serde(default = "standard")]
+    #[schema(pattern = "^(standard|express)$")]
     order_type: String,
 }
 
