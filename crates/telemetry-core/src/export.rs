@@ -285,29 +285,35 @@ impl Starting<'_> {
                     for collector in std::iter::once(&first).chain(&metrics.further) {
                         // An exemplar goes with one export: the first collector has them.
                         let exemplars = if readers.is_empty() { Some(&self.exemplars) } else { None };
-                        readers.push(metrics::otlp_reader(
+                        readers.push(SharedReader::new(metrics::otlp_reader(
                             collector,
                             &mut self.pipelines,
                             &self.overflows,
                             exemplars,
-                        )?);
+                        )?));
                     }
                 }
                 // The reader below is all it needs.
                 Exporter::Prometheus => {}
             }
         }
-        readers.extend(own.into_iter().map(|make| make(metrics, &mut self.pipelines, &self.overflows)));
-        for reader in readers {
-            let reader = SharedReader(Arc::from(reader));
-            self.pipelines.readers.push(reader.clone());
-            meter = meter.with_reader(reader);
-        }
         if !metrics.exporters.is_empty() {
-            let reader = PullReader::new(self.overflows.clone());
-            meter = meter.with_reader(reader.clone());
-            self.pull = Some(reader);
+            let overflows = self.overflows.clone();
+            self.pull = Some(match readers.iter().find(|reader| reader.is_cumulative()) {
+                Some(reader) => PullReader::of(Arc::new(reader.clone()), overflows),
+                None => {
+                    let reader = PullReader::new(overflows);
+                    meter = meter.with_reader(reader.clone());
+                    reader
+                }
+            });
         }
+        let own = own.into_iter().map(|make| make(metrics, &mut self.pipelines, &self.overflows));
+        readers.extend(own.map(SharedReader::new));
+        for reader in &readers {
+            meter = meter.with_reader(reader.clone());
+        }
+        self.pipelines.readers = readers;
         Ok(meter.build())
     }
 

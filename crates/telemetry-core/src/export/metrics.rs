@@ -1,10 +1,11 @@
 //! The way of metrics out of the process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::reader::MetricReader;
@@ -104,30 +105,48 @@ impl<E: PushMetricExporter> PushMetricExporter for OwnExporter<E> {
     }
 }
 
-/// A reader that its provider shares with the shutdown: a provider shuts its readers down one after the other, five
-/// seconds each, whatever the deadline.
+/// A reader that its provider shares: with the shutdown, since a provider shuts its readers down one after the other,
+/// five seconds each, whatever the deadline; and with whoever asks for metrics.
 #[derive(Debug, Clone)]
-pub(super) struct SharedReader(pub(super) Arc<dyn MetricReader>);
+pub(super) struct SharedReader {
+    reader: Arc<dyn MetricReader>,
+    is_shut_down: Arc<AtomicBool>,
+}
+
+impl SharedReader {
+    pub(super) fn new(reader: Box<dyn MetricReader>) -> Self {
+        Self { reader: Arc::from(reader), is_shut_down: Arc::default() }
+    }
+
+    /// Whether it tells of every instrument all that was measured so far.
+    pub(super) fn is_cumulative(&self) -> bool {
+        self.temporality(InstrumentKind::Counter) == Temporality::Cumulative
+    }
+}
 
 impl MetricReader for SharedReader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
+        self.reader.register_pipeline(pipeline);
     }
 
     fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
+        if self.is_shut_down.load(Ordering::Relaxed) {
+            return Err(OTelSdkError::AlreadyShutdown);
+        }
+        self.reader.collect(metrics)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
+        self.reader.force_flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
+        self.is_shut_down.store(true, Ordering::Relaxed);
+        self.reader.shutdown_with_timeout(timeout)
     }
 
     fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
+        self.reader.temporality(kind)
     }
 }
 

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::metrics::reader::MetricReader;
 use serde::Serialize;
 
 use super::side_by_side::all;
@@ -128,7 +129,7 @@ pub(super) fn shutdown(providers: &Providers, deadline: Duration) -> ShutdownRep
         (Signal::Metrics, {
             let pipelines = pipelines.clone();
             Flush::start(move || {
-                let result = all(&pipelines.readers, |reader| reader.0.shutdown_with_timeout(deadline));
+                let result = all(&pipelines.readers, |reader| reader.shutdown_with_timeout(deadline));
                 result.and(meter.shutdown_with_timeout(deadline))
             })
         }),

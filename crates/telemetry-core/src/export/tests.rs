@@ -15,10 +15,11 @@ use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider 
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::{Span as _, TraceContextExt as _, Tracer as _, TracerProvider as _};
 
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::AnyValue as AnyValueMessage;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::{Exemplar, exemplar};
+use opentelemetry_proto::tonic::metrics::v1::{Exemplar, exemplar, number_data_point};
 
 use super::*;
 use crate::config::Env;
@@ -563,10 +564,11 @@ fn metrics_can_be_fetched_beside_every_exporter_and_not_without_metrics() {
         assert_eq!(scrape(&providers), None, "after the shutdown");
         text
     };
-    for exporter in ["prometheus", "console", "otlp", "otlp,prometheus,console"] {
+    let exporters = ["prometheus", "console", "otlp", "otlp,prometheus,console"];
+    for (exporter, temporality) in exporters.iter().flat_map(|one| [(one, "delta"), (one, "cumulative")]) {
         let text = fetched(&[
             ("OTEL_METRICS_EXPORTER", exporter),
-            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality),
         ]);
         let text = text.expect("metrics are made");
         assert!(text.contains("orders_total{otel_scope_name=\"test\"} 3\n"), "{exporter}: {text}");
@@ -575,6 +577,46 @@ fn metrics_can_be_fetched_beside_every_exporter_and_not_without_metrics() {
     }
     assert_eq!(fetched(&[("OTEL_METRICS_EXPORTER", "none")]), None);
     assert_eq!(fetched(&[("OTEL_SDK_DISABLED", "true")]), None);
+}
+
+fn sum_of_orders(request: &ExportMetricsServiceRequest) -> i64 {
+    let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
+    let Some(Data::Sum(sum)) = &metric.data else { panic!("{} is no sum", metric.name) };
+    sum.data_points
+        .iter()
+        .map(|point| match point.value {
+            Some(number_data_point::Value::AsInt(value)) => value,
+            ref other => panic!("{other:?} is no integer"),
+        })
+        .sum()
+}
+
+#[test]
+fn what_is_fetched_is_the_sum_whatever_was_exported_before() {
+    for temporality in ["cumulative", "delta"] {
+        let collector = Collector::start(|_| Answer::Accept);
+        let providers = start(
+            &collector.endpoint(),
+            &[("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality)],
+        );
+        let orders = providers.meter.meter("test").u64_counter("orders").build();
+        let of = orders.bind(&[KeyValue::new("kind", "bound")]);
+        for round in 1..=3 {
+            orders.add(1, &[]);
+            of.add(2);
+            providers.meter.force_flush().expect("the collector is there");
+            let text = scrape(&providers).expect("metrics are made");
+            for (labels, sum) in [("", round), ("kind=\"bound\",", 2 * round)] {
+                let line = format!("orders_total{{{labels}otel_scope_name=\"test\"}} {sum}\n");
+                assert!(text.contains(&line), "{temporality}, {line}: {text}");
+            }
+        }
+        assert!(providers.shutdown(DEADLINE).is_complete());
+        let received = collector.received();
+        let metrics = received.iter().filter(|request| request.path == "/v1/metrics");
+        let sums: Vec<i64> = metrics.map(|request| sum_of_orders(&request.metrics())).collect();
+        assert_eq!(sums[..3], if temporality == "delta" { [3, 3, 3] } else { [3, 6, 9] });
+    }
 }
 
 #[test]

@@ -17,14 +17,19 @@ use crate::export::Overflows;
 /// A reader that its provider shares with whoever asks for the metrics: cumulative, and idle until asked.
 #[derive(Clone, Debug)]
 pub(crate) struct PullReader {
-    reader: Arc<ManualReader>,
+    reader: Arc<dyn MetricReader>,
     overflows: Overflows,
     has_warned: Arc<AtomicBool>,
 }
 
 impl PullReader {
     pub(crate) fn new(overflows: Overflows) -> Self {
-        Self { reader: Arc::default(), overflows, has_warned: Arc::default() }
+        Self::of(Arc::new(ManualReader::default()), overflows)
+    }
+
+    /// One that tells what a cumulative reader has already: a reader more would take every measurement once more.
+    pub(crate) fn of(reader: Arc<dyn MetricReader>, overflows: Overflows) -> Self {
+        Self { reader, overflows, has_warned: Arc::default() }
     }
 
     /// All metrics so far; `None` once their provider has shut down.
