@@ -61,7 +61,7 @@ const TWO_WORKERS: &[(&str, &str)] = &[("WORKERS", "2")];
 /// The loop is faster than any service: all spans are to be kept, so that all are paid for.
 const LONG_QUEUE: &[(&str, &str)] = &[("OTEL_BSP_MAX_QUEUE_SIZE", "100000")];
 
-pub(crate) const ALL: [Variant; 24] = [
+pub(crate) const ALL: [Variant; 25] = [
     bare("bare", "subject bare", ITEM),
     under("telemetry-core", "bare", "subject telemetry", ITEM),
     under("telemetry-core gzip", "bare", "subject telemetry", ITEM).with(GZIP, 1),
@@ -85,6 +85,8 @@ pub(crate) const ALL: [Variant; 24] = [
     under("hops tracing-actix-web, reqwest-tracing", "hops bare", "peer-tracing", HOP).with(&[], 3),
     bare("query bare", "subject query", QUERIES),
     under("query telemetry-core", "query bare", "subject telemetry-query", QUERIES).with(LONG_QUEUE, 1),
+    under("query telemetry-core, TracedConnection", "query bare", "subject telemetry-query-traced", QUERIES)
+        .with(LONG_QUEUE, 1),
     bare("fastapi bare", "python app.py", PYTHON),
     under("fastapi opentelemetry", "fastapi bare", "opentelemetry-instrument python app.py", PYTHON)
         // One for the request, and one for each of the two messages of the answer.

@@ -14,6 +14,7 @@
 //! | `telemetry-growth` | routes whose requests have as many spans or attributes as they are asked for |
 //! | `query N` | no server: N point queries on SQLite by diesel |
 //! | `telemetry-query N` | the same with telemetry-core |
+//! | `telemetry-query-traced N` | the same on a `TracedConnection` |
 
 mod growth;
 mod queries;
@@ -144,6 +145,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "telemetry-query" => {
             let telemetry = telemetry()?;
             queries::run(Some(&telemetry), number)?;
+            end(telemetry);
+        }
+        "telemetry-query-traced" => {
+            let telemetry = telemetry()?;
+            queries::run_traced(&telemetry, number)?;
             end(telemetry);
         }
         other => return Err(format!("no such mode: {other}").into()),

@@ -1,8 +1,10 @@
 //! Point queries on SQLite, in memory: nothing but the database's own work beside the instrumentation.
 
+use diesel::connection::LoadConnection;
 use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
 use telemetry_core::Telemetry;
-use telemetry_core::db::{Database, instrument};
+use telemetry_core::db::{Database, TracedConnection, instrument};
 use telemetry_core::opentelemetry::Context;
 use telemetry_core::opentelemetry::trace::{TraceContextExt, Tracer};
 
@@ -14,8 +16,17 @@ diesel::table! {
     }
 }
 
-/// Runs so many queries, as children of one span where there is telemetry.
+/// Runs so many queries on a connection as diesel has it, as children of one span where there is telemetry.
 pub(crate) fn run(telemetry: Option<&Telemetry>, number: u32) -> Result<(), Box<dyn std::error::Error>> {
+    run_on(filled()?, telemetry, number)
+}
+
+/// The same on a [`TracedConnection`].
+pub(crate) fn run_traced(telemetry: &Telemetry, number: u32) -> Result<(), Box<dyn std::error::Error>> {
+    run_on(TracedConnection::new(filled()?), Some(telemetry), number)
+}
+
+fn filled() -> Result<SqliteConnection, Box<dyn std::error::Error>> {
     let mut connection = SqliteConnection::establish(":memory:")?;
     diesel::sql_query(
         "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price INTEGER NOT NULL)",
@@ -26,6 +37,14 @@ pub(crate) fn run(telemetry: Option<&Telemetry>, number: u32) -> Result<(), Box<
             .values((items::id.eq(id), items::name.eq("a small thing"), items::price.eq(1999)))
             .execute(&mut connection)?;
     }
+    Ok(connection)
+}
+
+fn run_on(
+    mut connection: impl LoadConnection<Backend = Sqlite>,
+    telemetry: Option<&Telemetry>,
+    number: u32,
+) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(telemetry) = telemetry {
         instrument(&mut connection, telemetry, &Database::from_url("sqlite://:memory:")?);
         let span = telemetry.tracer().start("queries");
@@ -35,7 +54,10 @@ pub(crate) fn run(telemetry: Option<&Telemetry>, number: u32) -> Result<(), Box<
     query(&mut connection, number)
 }
 
-fn query(connection: &mut SqliteConnection, number: u32) -> Result<(), Box<dyn std::error::Error>> {
+fn query(
+    connection: &mut impl LoadConnection<Backend = Sqlite>,
+    number: u32,
+) -> Result<(), Box<dyn std::error::Error>> {
     for turn in 0..number {
         let id = (turn % 100) as i32 + 1;
         let (found, name): (i32, String) =

@@ -116,15 +116,13 @@ impl ConnectionTelemetry {
             self.settle();
         }
         let is_outermost = self.running.is_empty();
-        if is_outermost {
-            self.notes.clear();
-        }
+        let id = if is_outermost { self.notes.clear() } else { None };
         let control = self.control.take();
         let (start, started) = (Instant::now(), SystemTime::now());
         let (query, span) = if is_current_untraced() {
             (None, None)
         } else {
-            let query = self.queries.look_up(query);
+            let query = self.queries.look_up(query, id);
             let span = control.is_none().then(|| self.start_span(&query, started));
             if let Some(span) = &span {
                 repetition::count(&query);
@@ -170,7 +168,7 @@ impl ConnectionTelemetry {
         }
         // The text that we remember has no comment.
         let comment = self.notes.take_comment();
-        let finished = self.queries.look_up(query);
+        let finished = self.queries.look_up(query, None);
         self.notes.put_comment(comment);
         let is_it = |running: &Running| {
             running.query.as_ref().is_some_and(|query| query.is_same_statement(&finished))

@@ -1,6 +1,7 @@
 //! What a [`TracedConnection`](super::TracedConnection) and the instrumentation inside it tell each other
 //! of the query that runs: one is asked before diesel is and sees the rows, the other has the span.
 
+use std::any::TypeId;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,8 @@ pub(super) struct Notes {
 
 #[derive(Default)]
 struct QueryNotes {
+    /// Of the query that is about to run.
+    id: Option<TypeId>,
     comment: Option<String>,
     is_watched: bool,
     finished: Option<Finished>,
@@ -46,6 +49,12 @@ impl Notes {
     pub(super) fn of(connection: &mut impl Connection) -> Option<Arc<Self>> {
         let telemetry = connection.instrumentation().downcast_mut::<ConnectionTelemetry>()?;
         Some(telemetry.notes().clone())
+    }
+
+    /// Tells the id by which diesel knows the statement of the query that is about to run (`QueryId`), or that there
+    /// is none.
+    pub(super) fn announce(&self, id: Option<TypeId>) {
+        self.query().id = id;
     }
 
     /// Whether statements carry comments at all.
@@ -87,15 +96,18 @@ impl Notes {
         }
     }
 
-    /// Forgets the query before, and ends it where nobody has (its rows were leaked).
-    pub(super) fn clear(&self) {
+    /// Forgets the query before, and ends it where nobody has (its rows were leaked). Hands out the id of the one that
+    /// begins.
+    pub(super) fn clear(&self) -> Option<TypeId> {
         let mut query = self.query();
         query.comment = None;
+        let id = query.id.take();
         let finished = query.finished.take();
         drop(query);
         if let Some(finished) = finished {
             finished.end(&self.shared, None, None);
         }
+        id
     }
 
     /// Watches the query that is about to run until its rows have been read.

@@ -1,5 +1,6 @@
 //! From diesel's opaque query to the attributes of its span, remembered per statement.
 
+use std::any::TypeId;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -7,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use diesel::connection::DebugQuery;
+use foldhash::fast::FixedState;
 use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::{
     DB_COLLECTION_NAME, DB_OPERATION_NAME, DB_QUERY_SUMMARY, DB_QUERY_TEXT, DB_STORED_PROCEDURE_NAME,
@@ -53,17 +55,40 @@ pub(super) struct Queries {
     common: Arc<[KeyValue]>,
     told: Arc<Statements>,
     known: HashMap<Box<str>, Arc<Query>>,
+    /// Those that diesel knows by their types, of which a program has only so many.
+    known_by_id: HashMap<TypeId, Arc<Query>, FixedState>,
     raw: String,
 }
 
 impl Queries {
     /// `common` are the database's own attributes; `told` are the statements with metric series of their own.
     pub(super) fn new(system: System, common: Arc<[KeyValue]>, told: Arc<Statements>) -> Self {
-        Self { system, common, told, known: HashMap::new(), raw: String::new() }
+        Self {
+            system,
+            common,
+            told,
+            known: HashMap::new(),
+            known_by_id: HashMap::default(),
+            raw: String::new(),
+        }
     }
 
-    /// What is known of this query; taken apart when it is first seen.
-    pub(super) fn look_up(&mut self, query: &dyn DebugQuery) -> Arc<Query> {
+    /// What is known of this query; taken apart when it is first seen. Where diesel has an `id` for its statement
+    /// (`QueryId`), the statement is not even written down again.
+    pub(super) fn look_up(&mut self, query: &dyn DebugQuery, id: Option<TypeId>) -> Arc<Query> {
+        if let Some(known) = id.and_then(|id| self.known_by_id.get(&id)) {
+            return known.clone();
+        }
+        let query = self.look_up_text(query);
+        if let Some(id) = id
+            && self.known_by_id.len() < REMEMBERED
+        {
+            self.known_by_id.insert(id, query.clone());
+        }
+        query
+    }
+
+    fn look_up_text(&mut self, query: &dyn DebugQuery) -> Arc<Query> {
         self.raw.clear();
         // An error is the writer's own stop, or diesel could not build the query: then there is
         // no text, and nothing more to tell.
@@ -186,6 +211,33 @@ mod tests {
     #[test]
     fn bound_values_are_not_even_formatted() {
         assert_eq!(sql_of(&Pieces(&["SELECT ?", " -- binds: "])), "SELECT ?");
+    }
+
+    impl DebugQuery for Pieces {}
+
+    #[test]
+    fn a_statement_that_diesel_knows_is_not_written_down_again() {
+        struct Unwritable;
+        impl Display for Unwritable {
+            fn fmt(&self, _: &mut Formatter<'_>) -> fmt::Result {
+                panic!("the statement was formatted");
+            }
+        }
+        impl Debug for Unwritable {
+            fn fmt(&self, _: &mut Formatter<'_>) -> fmt::Result {
+                panic!("the statement was formatted");
+            }
+        }
+        impl DebugQuery for Unwritable {}
+
+        let (one, other) = (Some(TypeId::of::<u8>()), Some(TypeId::of::<u16>()));
+        let mut queries = Queries::new(System::Sqlite, Arc::new([]), Arc::default());
+        let first = queries.look_up(&Pieces(&["SELECT a FROM b", " -- binds: "]), one);
+        assert!(Arc::ptr_eq(&first, &queries.look_up(&Unwritable, one)));
+        let second = queries.look_up(&Pieces(&["DELETE FROM b", " -- binds: "]), other);
+        assert_eq!((&*first.name, &*second.name), ("SELECT b", "DELETE b"));
+        assert!(Arc::ptr_eq(&second, &queries.look_up(&Unwritable, other)));
+        assert!(Arc::ptr_eq(&first, &queries.look_up(&Pieces(&["SELECT a FROM b", " -- binds: "]), None)));
     }
 
     #[test]

@@ -157,6 +157,47 @@ fn row_that_the_application_cannot_read_leaves_no_error_to_the_next_query() {
 }
 
 #[test]
+fn a_span_names_the_statement_that_ran_in_whatever_order_they_come() {
+    let telemetry = TestTelemetry::new();
+    let mut connection = traced(&telemetry);
+    insert(1, "a", &mut connection).unwrap();
+    // Without the type, by another way to the same connection, of text that only its run decides.
+    let all = |connection: &mut SqliteConnection| users::table.load::<(i32, String)>(connection).map(drop);
+    let emails =
+        |connection: &mut Traced| users::table.select(users::email).load::<String>(connection).map(drop);
+    let one = |id: i32, connection: &mut Traced| diesel::delete(users::table.find(id)).execute(connection);
+    let text = |table: &str, connection: &mut Traced| {
+        diesel::sql_query(format!("UPDATE {table} SET email = 'x'")).execute(connection)
+    };
+    for round in 0..3 {
+        emails(&mut connection).unwrap();
+        all(&mut connection).unwrap();
+        one(7 + round, &mut connection).unwrap();
+        text("users", &mut connection).unwrap();
+        text("missing", &mut connection).unwrap_err();
+        connection.batch_execute("SELECT 1").unwrap();
+        all(&mut connection).unwrap();
+        connection.transaction(emails).unwrap();
+    }
+    let round = [
+        "SELECT `users`.`email` FROM `users`",
+        "SELECT `users`.`id`, `users`.`email` FROM `users`",
+        "DELETE FROM `users` WHERE (`users`.`id` = ?)",
+        "UPDATE users SET email = ?",
+        "UPDATE missing SET email = ?",
+        "SELECT ?",
+        "SELECT `users`.`id`, `users`.`email` FROM `users`",
+        "SELECT `users`.`email` FROM `users`",
+    ];
+    let text_of = |tree: &SpanTree| {
+        let tree = tree.children.first().unwrap_or(tree);
+        tree.attributes["db.query.text"].to_string()
+    };
+    let texts: Vec<String> = telemetry.trees()[1..].iter().map(text_of).collect();
+    assert_eq!(texts, [round; 3].concat());
+}
+
+#[test]
 fn rows_that_were_read_are_counted() {
     let telemetry = TestTelemetry::new();
     let mut connection = traced(&telemetry);
