@@ -28,6 +28,7 @@ use std::fmt::{self, Write as _};
 use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::baggage::{Baggage, BaggageExt};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{
@@ -67,24 +68,28 @@ impl Propagation {
     }
 
     /// What a request brings along, and nothing else: it belongs to its caller, whatever this thread did
-    /// before.
+    /// before. `None` where that is neither a trace nor baggage.
     ///
     /// A trusted caller may set reserved baggage.
-    pub(crate) fn extract(&self, carrier: &dyn Extractor, is_trusted: impl FnOnce() -> bool) -> Context {
-        let context = match self.remote(carrier) {
-            Some(Remote { span_context, carried }) => {
-                let context = if carried == Carried::default() {
-                    Context::new()
-                } else if carried == Carried::RANDOM {
-                    RANDOM.clone()
-                } else {
-                    Context::new().with_value(carried)
-                };
-                context.with_remote_span_context(span_context)
-            }
-            None => new_trace(),
-        };
-        self.with_baggage(context, carrier, is_trusted)
+    pub(crate) fn extract(
+        &self,
+        carrier: &dyn Extractor,
+        is_trusted: impl FnOnce() -> bool,
+    ) -> Option<Context> {
+        let context = self.remote(carrier).map(|Remote { span_context, carried }| {
+            let context = if carried == Carried::default() {
+                Context::new()
+            } else if carried == Carried::RANDOM {
+                RANDOM.clone()
+            } else {
+                Context::new().with_value(carried)
+            };
+            context.with_remote_span_context(span_context)
+        });
+        match self.baggage(carrier, is_trusted) {
+            Some(baggage) => Some(context.unwrap_or_else(new_trace).with_baggage(baggage)),
+            None => context,
+        }
     }
 
     pub(crate) fn inject(&self, cx: &Context, carrier: &mut dyn Injector) {
@@ -121,17 +126,11 @@ impl Propagation {
         })
     }
 
-    fn with_baggage(
-        &self,
-        context: Context,
-        carrier: &dyn Extractor,
-        is_trusted: impl FnOnce() -> bool,
-    ) -> Context {
+    fn baggage(&self, carrier: &dyn Extractor, is_trusted: impl FnOnce() -> bool) -> Option<Baggage> {
         if !self.formats.contains(&Propagator::Baggage) {
-            return context;
+            return None;
         }
-        let reserved = || if is_trusted() { &[] } else { &*self.reserved };
-        baggage::read(context, carrier, reserved)
+        baggage::read(carrier, || if is_trusted() { &[] } else { &*self.reserved })
     }
 }
 
@@ -147,7 +146,10 @@ impl TextMapPropagator for Propagation {
             }
             None => cx.clone(),
         };
-        self.with_baggage(context, extractor, || false)
+        match self.baggage(extractor, || false) {
+            Some(baggage) => context.with_baggage(baggage),
+            None => context,
+        }
     }
 
     fn fields(&self) -> FieldIter<'_> {
@@ -227,13 +229,6 @@ pub(crate) fn begun_here(parent: &Context) -> Cow<'_, Context> {
     } else {
         Cow::Owned(parent.with_value(Carried::RANDOM))
     }
-}
-
-/// Whether there is anything in it that a caller sent.
-#[cfg(feature = "actix")]
-pub(crate) fn is_from_elsewhere(context: &Context) -> bool {
-    context.span().span_context().is_valid()
-        || !opentelemetry::baggage::BaggageExt::baggage(context).is_empty()
 }
 
 /// A sampler that decides for itself where a caller left the decision to it.
@@ -318,8 +313,11 @@ impl Extractor for ActixHeaders<'_> {
     /// All values of a repeated header. One that is not text makes the header invalid as a whole,
     /// which an impossible value stands for.
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        let values: Vec<&str> = self.values(key).map(|value| value.to_str().unwrap_or("\u{fffd}")).collect();
-        (!values.is_empty()).then_some(values)
+        let values = self.values(key);
+        if values.len() == 0 {
+            return None;
+        }
+        Some(values.map(|value| value.to_str().unwrap_or("\u{fffd}")).collect())
     }
 }
 

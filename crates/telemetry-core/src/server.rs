@@ -78,7 +78,7 @@ use crate::Telemetry;
 use crate::capture::Capture;
 use crate::hooks::Hooks;
 use crate::names::Methods;
-use crate::propagation::{self, ActixHeaders, traceparent_bytes};
+use crate::propagation::{ActixHeaders, new_trace, traceparent_bytes};
 use crate::runtime::RuntimeWatch;
 use crate::span::panic_message;
 use crate::untraced::untraced;
@@ -240,13 +240,13 @@ where
             telemetry.trusts_baggage(request.path())
                 && shared.baggage_trust.agree(|proves| proves(request.request()))
         };
-        let parent = telemetry.propagation().extract(&ActixHeaders(request.headers()), trusted);
+        let sent = telemetry.propagation().extract(&ActixHeaders(request.headers()), trusted);
         if !telemetry.is_enabled() {
             // What the caller sent goes on to the services below, and that is all.
-            let context = propagation::is_from_elsewhere(&parent).then_some(parent);
-            let future = attached(context.as_ref(), || self.service.call(request));
-            return ServerFuture { context, exchange: None, worker: None, future };
+            let future = attached(sent.as_ref(), || self.service.call(request));
+            return ServerFuture { context: sent, exchange: None, worker: None, future };
         }
+        let parent = sent.unwrap_or_else(new_trace);
         let worker = Some(self.worker.clone());
         if telemetry.is_excluded(request.path()) {
             let context = Some(untraced(&parent, telemetry));
@@ -266,8 +266,11 @@ fn attached<T>(context: Option<&Context>, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Runs a piece of the handler; a panic is recorded on its way through.
+/// Runs a piece of the handler; a panic is recorded on its way through, where there is something to record it in.
 fn guarded<T>(exchange: &mut Option<Box<Exchange>>, work: impl FnOnce() -> T) -> T {
+    if exchange.is_none() {
+        return work();
+    }
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => value,
         Err(panic) => {

@@ -16,14 +16,10 @@ pub(super) const FIELDS: [&str; 1] = [BAGGAGE];
 
 const MAX_LENGTH: usize = 8192;
 
-/// `context` with the entries of all `baggage` headers; a wrong one costs itself only. Of entries with the
-/// same name the last one counts. Entries with a `reserved` name are dropped.
-pub(super) fn read<'a>(
-    context: Context,
-    carrier: &dyn Extractor,
-    reserved: impl FnOnce() -> &'a [String],
-) -> Context {
-    let Some(headers) = carrier.get_all(BAGGAGE) else { return context };
+/// The entries of all `baggage` headers; a wrong one costs itself only. Of entries with the same name the last one
+/// counts. Entries with a `reserved` name are dropped. `None` where none is left.
+pub(super) fn read<'a>(carrier: &dyn Extractor, reserved: impl FnOnce() -> &'a [String]) -> Option<Baggage> {
+    let headers = carrier.get_all(BAGGAGE)?;
     let reserved = reserved();
     let mut baggage = Baggage::new();
     let mut left = MAX_LENGTH;
@@ -38,7 +34,7 @@ pub(super) fn read<'a>(
             }
         }
     }
-    if baggage.is_empty() { context } else { context.with_baggage(baggage) }
+    (!baggage.is_empty()).then_some(baggage)
 }
 
 /// Name, value and metadata of one entry.

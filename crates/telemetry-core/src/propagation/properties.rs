@@ -95,10 +95,10 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 /// mean the same.
 fn sent_again(format: Propagator, headers: HashMap<&'static str, Vec<String>>) -> Option<Headers> {
     let propagation = Propagation::new(&[format]);
-    let cx = propagation.extract(&Headers(headers), || true);
+    let cx = propagation.extract(&Headers(headers), || true).unwrap_or_else(new_trace);
     let mut sent = Headers(HashMap::new());
     propagation.inject(&cx, &mut sent);
-    let again = propagation.extract(&sent, || true);
+    let again = propagation.extract(&sent, || true).unwrap_or_else(new_trace);
     let (first, second) = (cx.span().span_context().clone(), again.span().span_context().clone());
     assert_eq!(first.is_valid(), second.is_valid());
     assert_eq!((first.trace_id(), first.span_id()), (second.trace_id(), second.span_id()));
@@ -256,14 +256,14 @@ proptest! {
             let mut sent = Headers(HashMap::new());
             propagation.inject(cx, &mut sent);
             let length = sent.get("baggage").unwrap_or_default().len();
-            (propagation.extract(&sent, || true), length)
+            (propagation.extract(&sent, || true).unwrap_or_else(new_trace), length)
         };
         let entries = |cx: &Context| {
             let entries = cx.baggage().iter();
             entries.map(|(name, entry)| (name.to_string(), entry.clone())).collect::<HashMap<_, _>>()
         };
 
-        let cx = propagation.extract(&Headers([("baggage", lines)].into()), || true);
+        let cx = propagation.extract(&Headers([("baggage", lines)].into()), || true).unwrap_or_else(new_trace);
         prop_assert!(cx.baggage().len() <= 64);
         let (again, length) = through(&cx);
         prop_assert!(length <= 8192);

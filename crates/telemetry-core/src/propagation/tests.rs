@@ -21,7 +21,7 @@ fn headers(list: &[(&str, &str)]) -> header::HeaderMap {
 }
 
 fn extract(formats: &[Propagator], list: &[(&str, &str)]) -> Context {
-    Propagation::new(formats).extract(&ActixHeaders(&headers(list)), || true)
+    Propagation::new(formats).extract(&ActixHeaders(&headers(list)), || true).unwrap_or_else(new_trace)
 }
 
 fn remote(format: Propagator, list: &[(&str, &str)]) -> SpanContext {
