@@ -93,7 +93,7 @@ impl Keys {
                 let known: Option<Row> = idempotency_keys::table
                     .find(&fresh.id)
                     .select(Row::as_select())
-                    .first(connection)
+                    .get_result(connection)
                     .optional()?;
                 match known {
                     // Purged since: who repeats the request finds it free.

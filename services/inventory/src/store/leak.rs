@@ -26,7 +26,7 @@ impl Products {
                     let stock = stock::table
                         .filter(stock::product_id.eq(row.id()))
                         .select(StockRow::as_select())
-                        .first(connection)?;
+                        .get_result(connection)?;
                     listed.push(Product::try_from((row, stock)));
                 }
                 let listed: Result<_, ForeignRow> = listed.into_iter().collect();

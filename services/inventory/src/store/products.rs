@@ -102,7 +102,7 @@ impl Products {
                     .inner_join(stock::table)
                     .filter(products::id.eq(id.to_string()))
                     .select((ProductRow::as_select(), StockRow::as_select()))
-                    .first(connection)
+                    .get_result(connection)
                     .optional()?;
                 let found = found.map(Product::try_from).transpose();
                 Ok(found.map_err(QueryError::from)?)
@@ -157,7 +157,7 @@ impl Products {
                         .inner_join(stock::table)
                         .filter(products::id.eq(&id))
                         .select((ProductRow::as_select(), StockRow::as_select()))
-                        .first(connection)
+                        .get_result(connection)
                         .optional()?;
                     let found = found.ok_or(ChangeProductError::UnknownProduct)?;
                     let product = Product::try_from(found).map_err(QueryError::from)?;
@@ -306,13 +306,13 @@ fn is_same(connection: &mut Connection, row: &AdjustmentRow) -> Result<bool, Que
     let (product_id, change): (String, i64) = stock_adjustments::table
         .find(&row.id)
         .select((stock_adjustments::product_id, stock_adjustments::change))
-        .first(connection)?;
+        .get_result(connection)?;
     Ok(product_id == row.product_id && change == row.change)
 }
 
 fn find_level(connection: &mut Connection, product_id: &str) -> Result<StockLevel, QueryError> {
     let StockRow { on_hand, reserved } =
-        stock::table.find(product_id).select(StockRow::as_select()).first(connection)?;
+        stock::table.find(product_id).select(StockRow::as_select()).get_result(connection)?;
     Ok(StockLevel { on_hand, reserved })
 }
 

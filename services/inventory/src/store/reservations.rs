@@ -221,7 +221,7 @@ fn find_earlier(connection: &mut Connection, wanted: NewReservation) -> Result<R
     let row: Option<ReservationRow> = reservations::table
         .find(wanted.order_id.to_string())
         .select(ReservationRow::as_select())
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     // Neither inserted nor there: the product was missing.
     let row = row.ok_or(ReserveError::UnknownProduct)?;
@@ -292,7 +292,7 @@ fn find_state(connection: &mut Connection, order: OrderId) -> Result<Option<Rese
     let text: Option<String> = reservations::table
         .find(order.to_string())
         .select(reservations::state)
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     Ok(text.as_deref().map(state).transpose()?)
 }

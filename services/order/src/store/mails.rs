@@ -129,7 +129,7 @@ fn claim(
         .set((outbox::due_at.eq(until.naive_utc()), outbox::attempts.eq(row.attempts.saturating_add(1))))
         .execute(connection)?;
     let order: OrderRow =
-        orders::table.find(&row.order_id).select(OrderRow::as_select()).first(connection)?;
+        orders::table.find(&row.order_id).select(OrderRow::as_select()).get_result(connection)?;
     let id = row.id.parse().map_err(|_| corrupt(InvalidOrder::Id))?;
     Ok((MailMessage { id, traceparent: row.traceparent }, order.into_order().map_err(corrupt)?))
 }

@@ -235,7 +235,7 @@ impl Orders {
                     .filter(orders::tenant_id.eq(tenant_id))
                     .filter(orders::user_id.eq(user_id))
                     .select(OrderRow::as_select())
-                    .first(connection)
+                    .get_result(connection)
                     .optional()?;
                 row.map(|row| row.into_order().map_err(corrupt)).transpose()
             })

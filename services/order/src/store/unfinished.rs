@@ -134,7 +134,7 @@ fn claim(
         ))
         .returning(order_states::attempts)
         .get_result(connection)?;
-    let row: OrderRow = orders::table.find(id).select(OrderRow::as_select()).first(connection)?;
+    let row: OrderRow = orders::table.find(id).select(OrderRow::as_select()).get_result(connection)?;
     let traceparent = row.traceparent.clone();
     match row.into_order() {
         Ok(order) => Ok(Some(Claimed { order, traceparent, attempts })),

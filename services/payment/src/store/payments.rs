@@ -192,7 +192,7 @@ fn insert(connection: &mut Connection, row: PaymentRow) -> Result<bool, QueryErr
 }
 
 fn find_row(connection: &mut Connection, order_id: Uuid) -> Result<PaymentRow, QueryError> {
-    payments::table.find(order_id.to_string()).select(PaymentRow::as_select()).first(connection)
+    payments::table.find(order_id.to_string()).select(PaymentRow::as_select()).get_result(connection)
 }
 
 /// Whether the payment was changed: it is not where it is no longer as `known`.

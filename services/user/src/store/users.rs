@@ -77,7 +77,7 @@ impl Users {
                 let found: Option<(UserRow, String)> = users::table
                     .filter(users::email_normalised.eq(email))
                     .select((UserRow::as_select(), users::password_hash))
-                    .first(connection)
+                    .get_result(connection)
                     .optional()?;
                 found
                     .map(|(row, hash)| {
@@ -97,7 +97,7 @@ impl Users {
                     .inner_join(tenants::table)
                     .filter(users::id.eq(id.to_string()))
                     .select((UserRow::as_select(), TenantRow::as_select()))
-                    .first(connection)
+                    .get_result(connection)
                     .optional()?;
                 found
                     .map(|(user, tenant)| {
@@ -121,7 +121,7 @@ impl Users {
                         let found = users::table
                             .find(&id)
                             .select(UserRow::as_select())
-                            .first(connection)
+                            .get_result(connection)
                             .optional()?;
                         found.map(|row| User::try_from(row).map_err(QueryError::from)).transpose()
                     })
