@@ -6,8 +6,8 @@
 //!   and against its base, which is no work of ours: another processor's or compiler's share grows in both;
 //! - `budget --write` makes today's counts the budget;
 //! - `budget --growth` also counts how the cost grows with spans, attributes and routes; this has no budget either;
-//! - `budget --peers` also counts other instrumentations of the same service, which have no budget. They are built by
-//!   `cargo build --release --workspace`.
+//! - `budget --peers` also counts other instrumentations of the same service, which have no budget. Build each of them
+//!   alone (`cargo build --release -p peer-contrib`, and so on, or run `compare`), so that none has another's features.
 //!
 //! Any other argument is the beginning of the names of the rows to count. Needs valgrind, and `subject` built beside
 //! this program. A subject is run twice, with few and with many requests: the difference is what the requests cost,
@@ -186,19 +186,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a request costs, by the difference of two runs. A run that broke off is made again, once: a machine that leaves
-/// the subject no time has its connections time out.
+/// What a request costs, by the difference of two runs.
 fn count(row: &Row) -> anyhow::Result<Budget> {
-    let run = |requests: u32| {
-        run(row, requests).or_else(|error| {
-            eprintln!("once more: {error:#}");
-            run(row, requests)
-        })
-    };
     let warm_up = row.target.map_or(0, Target::warm_up);
     // With many spans each, a tenth says as much.
     let share = if row.spans > 10 { 10 } else { 1 };
-    let (few, many) = (run(FEW / share + warm_up)?, run(MANY / share + warm_up)?);
+    let (few, many) = (run(row, FEW / share + warm_up)?, run(row, MANY / share + warm_up)?);
     let each = |few: u64, many: u64| (many as f64 - few as f64) / f64::from((MANY - FEW) / share);
     let round = |number: f64, to: f64| (number * to).round() / to;
     Ok(Budget {
@@ -207,11 +200,21 @@ fn count(row: &Row) -> anyhow::Result<Budget> {
     })
 }
 
+/// A run that broke off is made again, once: a machine that leaves the subject no time has its connections time out.
+/// One that lost spans is not.
 fn run(row: &Row, requests: u32) -> anyhow::Result<Cost> {
-    let sink = Sink::start()?;
     let subject = Subject { mode: row.mode, target: row.target, variables: row.variables, requests };
-    let cost = subject.run(sink.port()).with_context(|| format!("{} with {requests} requests", row.name))?;
-    let spans = sink.spans();
+    let counted = || -> anyhow::Result<(Cost, u64)> {
+        let sink = Sink::start()?;
+        let cost = subject.run(sink.port())?;
+        Ok((cost, sink.spans()))
+    };
+    let (cost, spans) = counted()
+        .or_else(|error| {
+            eprintln!("once more: {error:#}");
+            counted()
+        })
+        .with_context(|| format!("{} with {requests} requests", row.name))?;
     let expected = u64::from(requests) * row.spans;
     ensure!(
         spans == expected || (row.target.is_none() && spans == expected + row.spans),

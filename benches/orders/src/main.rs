@@ -75,8 +75,8 @@ struct Measured {
     p50: f64,
     /// And 99 in a hundred.
     p99: f64,
-    /// CPU time an order, milliseconds, of the four services.
-    services: f64,
+    /// CPU time an order, milliseconds, of each of the four services.
+    services: Vec<f64>,
     /// Of PostgreSQL, where it is not within the services.
     database: f64,
     /// Resident memory of the four services at the end, MiB.
@@ -164,53 +164,94 @@ async fn measure(cli: &Cli, database: Backend, is_on: bool) -> anyhow::Result<Me
     let system = System::start(plan, |_| ()).await?;
     let shop = Shop::open(&system).await?;
 
-    let before = order(&system, &shop, cli.customers, Duration::from_secs(3)).await?.len();
+    let (before, _) = order(&system, &shop, cli.customers, Duration::from_secs(3)).await?;
+    let before = before.len();
     let services = SERVICES.map(|part| system.process(part).map_or(0, demo::process::Process::id));
     let backends = || url.as_deref().map_or_else(|| Ok(Vec::new()), postmaster_and_children);
     let (services_before, database_before) = (Usage::of(&services)?, Usage::of(&backends()?)?);
-    let time = Duration::from_secs(cli.seconds);
-    let mut waits = order(&system, &shop, cli.customers, time).await?;
+    let (mut waits, took) = order(&system, &shop, cli.customers, Duration::from_secs(cli.seconds)).await?;
     let (after, database_after) = (Usage::of(&services)?, Usage::of(&backends()?)?);
     waits.sort_unstable();
     ensure!(!waits.is_empty(), "no order was confirmed");
     let orders = waits.len() as f64;
-    // The mails of the last orders go out after these were answered.
-    sleep(Duration::from_secs(2)).await;
-    let (mut ended, mut dropped) = (0.0, 0.0);
-    for part in SERVICES {
-        let health: Value =
-            system.client().get(format!("{}/health", system.url(part))).send().await?.json().await?;
-        let traces = &health["exporters"]["traces"];
-        ended += traces["ended"].as_f64().unwrap_or_default();
-        dropped += traces["dropped"].as_f64().unwrap_or_default();
-    }
+    let Spans { ended, dropped, failed, .. } = settled(&system).await?;
     system.stop().await?;
-    let milliseconds = |after: &Usage, before: &Usage| (after.cpu - before.cpu).as_secs_f64() * 1e3 / orders;
+    let arrived = sink.spans();
+    // What ends while the services do is not among those that they told of before.
+    ensure!(
+        arrived + dropped + failed >= ended,
+        "of {ended} spans {arrived} arrived, and {dropped} and {failed} are said to be dropped and failed"
+    );
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3 / orders;
+    let spent = services_before.cpu.iter().zip(&after.cpu).map(|(before, after)| *after - *before);
+    // Its backends live as long as the connections of the services.
+    let of_database = |usage: &Usage| usage.cpu.iter().sum::<Duration>();
     let wait = |share: usize| waits[(waits.len() * share).div_ceil(100).max(1) - 1].as_secs_f64() * 1e3;
     let all = after.resident.iter().sum();
     Ok(Measured {
-        rate: orders / time.as_secs_f64(),
+        rate: orders / took.as_secs_f64(),
         p50: wait(50),
         p99: wait(99),
-        services: milliseconds(&after, &services_before),
-        database: milliseconds(&database_after, &database_before),
+        services: spent.map(milliseconds).collect(),
+        database: milliseconds(of_database(&database_after).saturating_sub(of_database(&database_before))),
         resident: all,
         each: after.resident,
-        spans: ended / (before as f64 + orders),
-        ended,
-        dropped,
-        arrived: sink.spans() as f64,
+        spans: ended as f64 / (before as f64 + orders),
+        ended: ended as f64,
+        dropped: dropped as f64,
+        arrived: arrived as f64,
     })
 }
 
-/// Customers order for so long, each after the last answer; how long each confirmed order took.
+/// What became of the spans of all services, by their own word.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Spans {
+    ended: u64,
+    queued: u64,
+    dropped: u64,
+    failed: u64,
+}
+
+/// Waits until all that the orders have begun has ended, their mails too, and has been sent.
+async fn settled(system: &System) -> anyhow::Result<Spans> {
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut before = told(system).await?;
+    loop {
+        // Longer than a mail waits to be sent.
+        sleep(Duration::from_secs(2)).await;
+        let now = told(system).await?;
+        if now.queued == 0 && now == before {
+            return Ok(now);
+        }
+        ensure!(Instant::now() < end, "it goes on and on: {before:?}, then {now:?}");
+        before = now;
+    }
+}
+
+async fn told(system: &System) -> anyhow::Result<Spans> {
+    let mut all = Spans::default();
+    for part in SERVICES {
+        let health: Value =
+            system.client().get(format!("{}/health", system.url(part))).send().await?.json().await?;
+        let count = |name: &str| health["exporters"]["traces"][name].as_u64().unwrap_or_default();
+        all.ended += count("ended");
+        all.queued += count("queued");
+        all.dropped += count("dropped");
+        all.failed += count("failed");
+    }
+    Ok(all)
+}
+
+/// Customers order for so long, each after the last answer; how long each confirmed order took, and how long it was
+/// until the last.
 async fn order(
     system: &System,
     shop: &Shop,
     customers: usize,
     time: Duration,
-) -> anyhow::Result<Vec<Duration>> {
-    let end = Instant::now() + time;
+) -> anyhow::Result<(Vec<Duration>, Duration)> {
+    let start = Instant::now();
+    let end = start + time;
     let url = format!("{}/api/orders", system.url(Part::Order));
     let mut tasks: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
     for _ in 0..customers {
@@ -234,7 +275,7 @@ async fn order(
     while let Some(waits) = tasks.join_next().await {
         all.extend(waits??);
     }
-    Ok(all)
+    Ok((all, start.elapsed()))
 }
 
 /// The processes of the PostgreSQL at this URL.
@@ -255,23 +296,30 @@ fn median(runs: &[Measured], value: impl Fn(&Measured) -> f64) -> f64 {
 
 fn print(kinds: &[(Backend, bool)], all: &[Vec<Measured>]) {
     println!(
-        "| database | telemetry | orders/s | to off | p50 ms | p99 ms | CPU ms an order, services | to off | \
+        "| database | telemetry | orders/s | to off | p50 ms | p99 ms | CPU ms an order, services | to off | order | user | \
+         inventory | payment | \
          orders/s on a core of theirs | PostgreSQL | resident MiB, four services | order service | spans an order | \
          ended | dropped | arrived |"
     );
-    println!("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|---{}|", "|--:".repeat(18));
     for (index, (database, is_on)) in kinds.iter().enumerate() {
         let (runs, off) = (&all[index], &all[index - index % 2]);
-        let services = median(runs, |run| run.services);
+        let all_services = |run: &Measured| run.services.iter().sum();
+        let services = median(runs, all_services);
+        let service = |index: usize| median(runs, |run| run.services[index]);
         println!(
-            "| {database:?} | {} | {:.0} | {:.2} | {:.1} | {:.1} | {services:.2} | {:.2} | {:.0} | {:.2} | {:.1} | {:.1} | \
+            "| {database:?} | {} | {:.0} | {:.2} | {:.1} | {:.1} | {services:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {:.2} | {:.1} | {:.1} | \
              {:.1} | {:.0} | {:.0} | {:.0} |",
             name(*is_on),
             median(runs, |run| run.rate),
             median(runs, |run| run.rate) / median(off, |run| run.rate),
             median(runs, |run| run.p50),
             median(runs, |run| run.p99),
-            services / median(off, |run| run.services),
+            services / median(off, all_services),
+            service(0),
+            service(1),
+            service(2),
+            service(3),
             1e3 / services,
             median(runs, |run| run.database),
             median(runs, |run| run.resident),

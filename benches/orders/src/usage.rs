@@ -6,18 +6,18 @@ use anyhow::Context;
 
 /// Of some processes.
 pub(crate) struct Usage {
-    /// CPU time of all of them, in user space and in the kernel, in steps of 10 ms.
-    pub(crate) cpu: Duration,
+    /// CPU time of each, in user space and in the kernel, in steps of 10 ms.
+    pub(crate) cpu: Vec<Duration>,
     /// Resident memory of each, MiB.
     pub(crate) resident: Vec<f64>,
 }
 
 impl Usage {
     pub(crate) fn of(processes: &[u32]) -> anyhow::Result<Self> {
-        let mut usage = Self { cpu: Duration::ZERO, resident: Vec::new() };
+        let mut usage = Self { cpu: Vec::new(), resident: Vec::new() };
         for id in processes {
             let ticks: u64 = fields(*id)?.get(10..12).context("its times")?.iter().sum();
-            usage.cpu += Duration::from_millis(ticks * 10);
+            usage.cpu.push(Duration::from_millis(ticks * 10));
             let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
             let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
             usage.resident.push(kilobytes.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0);

@@ -75,6 +75,22 @@ impl Methods {
     }
 }
 
+/// Whether both are the same text. Names of the code's own are one and the same most times, and their letters need no
+/// look.
+#[cfg(any(feature = "actix", feature = "reqwest"))]
+pub(crate) fn is_same(one: &'static str, other: &'static str) -> bool {
+    std::ptr::eq(one, other) || one == other
+}
+
+/// [`is_same`] of what may be missing.
+#[cfg(any(feature = "actix", feature = "reqwest"))]
+pub(crate) fn are_same(one: Option<&'static str>, other: Option<&'static str>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => is_same(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
 /// The same text, kept for as long as the process lives, however often it is asked for: for names that the
 /// application's code gives, such as its routes, and never for what a caller chose.
 #[cfg(any(feature = "actix", feature = "diesel"))]

@@ -16,6 +16,7 @@ use thread_local::ThreadLocal;
 use super::hosts::Hosts;
 use super::metrics::Metrics;
 use crate::exemplars::BoundTracedHistogram;
+use crate::names::{are_same, is_same};
 
 /// `server.address` of metrics of the peers that are too many to have a series each.
 const OTHER_HOST: &str = "_OTHER";
@@ -65,8 +66,9 @@ impl Calls {
     ) -> Arc<Call> {
         let mut calls = self.0.get_or_default().borrow_mut();
         let find = |calls: &ByHost, host: &str, port| {
-            let is_its =
-                |call: &&Arc<Call>| call.method == method && call.port == port && call.template == template;
+            let is_its = |call: &&Arc<Call>| {
+                is_same(call.method, method) && call.port == port && are_same(call.template, template)
+            };
             calls.get(host)?.iter().find(is_its).cloned()
         };
         if let Some(call) = find(&calls, host, port) {
@@ -120,7 +122,7 @@ impl Call {
         metrics: &Metrics,
     ) -> Arc<Outcome> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |outcome: &&Arc<Outcome>| outcome.status == status && outcome.version == version;
+        let is_it = |outcome: &&Arc<Outcome>| outcome.status == status && are_same(outcome.version, version);
         if let Some(outcome) = known.outcomes.iter().find(is_it) {
             return outcome.clone();
         }

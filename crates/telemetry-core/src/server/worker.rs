@@ -24,7 +24,7 @@ use super::metrics::Metrics;
 use super::span::{Facts, split_authority};
 use super::texts::Texts;
 use crate::exemplars::BoundTracedHistogram;
-use crate::names::{http_span_name, interned};
+use crate::names::{are_same, http_span_name, interned, is_same};
 use crate::redact::cut;
 use crate::status;
 
@@ -143,7 +143,8 @@ impl Worker {
             Some(pattern) => routes.matched.get(pattern),
             None => Some(&routes.unmatched),
         };
-        if let Some(route) = known.and_then(|known| known.iter().find(|route| route.method == method)) {
+        if let Some(route) = known.and_then(|known| known.iter().find(|route| is_same(route.method, method)))
+        {
             return route.clone();
         }
         let pattern = pattern.map(interned);
@@ -164,7 +165,7 @@ impl Worker {
     /// One more request, or one less.
     pub(super) fn count_active(&self, facts: &Facts, change: i64) {
         let mut active = self.active.borrow_mut();
-        let is_its = |one: &&Active| one.method == facts.method && one.scheme == facts.scheme;
+        let is_its = |one: &&Active| is_same(one.method, facts.method) && is_same(one.scheme, facts.scheme);
         if let Some(one) = active.iter().find(is_its) {
             one.requests.add(change);
             return;
@@ -181,7 +182,7 @@ impl Route {
         let code = status.map(|status| status::of_metrics(status.as_u16()));
         let mut series = self.series.borrow_mut();
         let is_its = |one: &&Rc<Series>| {
-            one.status == code && one.scheme == facts.scheme && one.version == facts.version
+            one.status == code && is_same(one.scheme, facts.scheme) && are_same(one.version, facts.version)
         };
         if let Some(one) = series.iter().find(is_its) {
             return one.clone();
