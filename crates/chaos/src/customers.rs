@@ -13,11 +13,12 @@ use service_kit::token::ServiceTokens;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use crate::cancellation::CalledOff;
 use crate::fleet::Fleet;
 use crate::random::Random;
 
 /// A customer that has heard nothing after so long would have given up. Longer than any outage here.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The refusal of a connection that was not made, or broke.
 pub const NO_ANSWER: &str = "no_answer";
@@ -25,6 +26,7 @@ pub const NO_ANSWER: &str = "no_answer";
 /// The shop that they order in.
 #[derive(Clone)]
 pub struct Shop {
+    users: String,
     orders: String,
     token: String,
     client: reqwest::Client,
@@ -45,6 +47,8 @@ pub struct Told {
     pub word: String,
     /// Why the customer asked again, each time: a problem's code, or [`NO_ANSWER`].
     pub refusals: Vec<String>,
+    /// What the customer was told who also called the order off.
+    pub called_off: Option<CalledOff>,
 }
 
 impl Shop {
@@ -66,18 +70,19 @@ impl Shop {
             .json(&product);
         let imported = answer(import).await.context("importing the product")?;
         let product_id = text(&imported["product_ids"][0])?;
-        let users = fleet.url(Part::User);
-        let who = json!({ "email": format!("{run}@example.org"), "password": "a password of some length" });
-        let mut account = who.clone();
-        account["name"] = "Ada".into();
-        answer(client.post(format!("{users}/api/users/register")).json(&account))
-            .await
-            .context("registering")?;
-        let login =
-            answer(client.post(format!("{users}/api/users/login")).json(&who)).await.context("signing in")?;
-        let token = text(&login["access_token"])?;
+        let users = format!("{}/api/users", fleet.url(Part::User));
+        let token = sign_up(&client, &users).await?;
         let orders = format!("{}/api/orders", fleet.url(Part::Order));
-        Ok(Self { orders, token, client, product_id, stock })
+        Ok(Self { users, orders, token, client, product_id, stock })
+    }
+
+    /// The same shop, for a customer with an account of its own.
+    ///
+    /// # Errors
+    /// Where the user service refuses.
+    pub async fn for_another(&self) -> anyhow::Result<Self> {
+        let token = sign_up(&self.client, &self.users).await?;
+        Ok(Self { token, ..self.clone() })
     }
 
     /// Orders one piece, and asks again under the same key for as long as the answer does not tell what became of the
@@ -93,27 +98,53 @@ impl Shop {
         let give_up = Instant::now() + PATIENCE;
         let mut refusals = Vec::new();
         loop {
-            let mut wait = Duration::from_millis(200);
-            let request = self.client.post(&self.orders).bearer_auth(&self.token).json(&order);
+            let request = self.post("").json(&order).header("idempotency-key", format!("\"{key}\""));
+            let (answer, wait) = self.ask(request).await;
             let mut refusal = NO_ANSWER.to_owned();
-            if let Ok(response) = request.header("idempotency-key", format!("\"{key}\"")).send().await {
-                let status = response.status();
-                wait = wait.max(retry_after(&response));
-                if let Ok(body) = response.json::<Value>().await {
-                    let told = told(status, &body);
-                    if told.order_id.is_some() {
-                        return Ok(Told { refusals, ..told });
-                    }
-                    ensure!(may_be_asked_again(status, &told.word), "{status}: {body}");
-                    refusal = told.word;
+            if let Some((status, body)) = answer {
+                let told = told(status, &body);
+                if told.order_id.is_some() {
+                    return Ok(Told { refusals, ..told });
                 }
+                ensure!(may_be_asked_again(status, &told.word), "{status}: {body}");
+                refusal = told.word;
             }
             refusals.push(refusal);
             ensure!(Instant::now() < give_up, "nothing was told in time: {refusals:?}");
             // All of them at once would not help a service that is just starting.
+            let wait = wait.max(Duration::from_millis(200));
             sleep(wait + Duration::from_millis(u64::from(key.as_bytes()[35]) * 5)).await;
         }
     }
+
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("{}{path}", self.orders)).bearer_auth(&self.token)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.post(format!("{}{path}", self.orders)).bearer_auth(&self.token)
+    }
+
+    /// The answer, where one came whole, and for how long the service wants to be left alone.
+    pub(crate) async fn ask(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> (Option<(StatusCode, Value)>, Duration) {
+        let Ok(response) = request.send().await else { return (None, Duration::ZERO) };
+        let (status, wait) = (response.status(), retry_after(&response));
+        (response.json().await.ok().map(|body| (status, body)), wait)
+    }
+}
+
+/// A new account's token.
+async fn sign_up(client: &reqwest::Client, users: &str) -> anyhow::Result<String> {
+    let name = Uuid::now_v7().simple();
+    let who = json!({ "email": format!("{name}@example.org"), "password": "a password of some length" });
+    let mut account = who.clone();
+    account["name"] = "Ada".into();
+    answer(client.post(format!("{users}/register")).json(&account)).await.context("registering")?;
+    let login = answer(client.post(format!("{users}/login")).json(&who)).await.context("signing in")?;
+    text(&login["access_token"])
 }
 
 /// How long the service wants to be left alone.
@@ -130,11 +161,12 @@ fn told(status: StatusCode, body: &Value) -> Told {
         order_id,
         word: word.as_str().unwrap_or_default().to_owned(),
         refusals: Vec::new(),
+        called_off: None,
     }
 }
 
 /// A refusal for now: no order was made.
-fn may_be_asked_again(status: StatusCode, code: &str) -> bool {
+pub(crate) fn may_be_asked_again(status: StatusCode, code: &str) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || code == "idempotency_key_in_use"
 }
 

@@ -9,10 +9,12 @@
 //! | [`balancer`] | one address in front of the replicas of a service |
 //! | [`fleet`] | the processes |
 //! | [`customers`] | order, and ask again until they are told |
+//! | [`cancellation`] | some of them call their order off |
 //! | [`havoc`] | kills, stops, restarts |
 //! | [`verdict`] | reads the databases and the gateway's books, and says what is wrong |
 //! | [`trial`] | all of it, once |
 pub mod balancer;
+pub mod cancellation;
 pub mod customers;
 pub mod fleet;
 pub mod havoc;

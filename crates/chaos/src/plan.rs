@@ -5,7 +5,7 @@ use clap::ValueEnum;
 /// One trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// Decides which orders fail and when what is killed. Threads and clocks decide the rest.
+    /// Decides which orders fail, which are called off and when, and when what is killed. Threads and clocks decide the rest.
     pub seed: u64,
     /// How many orders are placed.
     pub orders: u32,

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::balancer::spawn;
+use crate::cancellation::changes_mind_after;
 use crate::customers::{Shop, Told, payment_method};
 use crate::fleet::Fleet;
 use crate::havoc::{self, Damage};
@@ -28,6 +29,8 @@ pub struct Report {
     pub damage: Damage,
     /// Answers by status.
     pub told: BTreeMap<u16, usize>,
+    /// Answers by status to those who called their order off.
+    pub called_off: BTreeMap<u16, usize>,
     /// Times that customers asked again, by why.
     pub asked_again: BTreeMap<String, usize>,
     /// What the databases say.
@@ -43,17 +46,20 @@ pub struct Report {
 pub async fn run(program: &Path, plan: Plan) -> anyhow::Result<Report> {
     let mut random = Random::new(plan.seed);
     let methods: Vec<_> = (0..plan.orders).map(|_| payment_method(&mut random)).collect();
+    let changes: Vec<_> = (0..plan.orders).map(|_| changes_mind_after(&mut random)).collect();
     let mut fleet = Fleet::start(program, plan.database, plan.replicas, &[]).await?;
     let shop = Shop::open(&fleet, i64::from(plan.orders) * 2).await?;
+    let mut customers = Vec::new();
+    for (method, calls_off_after) in methods.into_iter().zip(changes) {
+        let shop = if calls_off_after.is_some() { shop.for_another().await? } else { shop.clone() };
+        customers.push(Customer { shop, method, calls_off_after });
+    }
     let (quiet, is_quiet) = watch::channel(false);
     let started = Instant::now();
-    let ordering = spawn({
-        let shop = shop.clone();
-        async move {
-            let told = order_all(&shop, &methods, plan.rate).await;
-            quiet.send_replace(true);
-            (told, started.elapsed())
-        }
+    let ordering = spawn(async move {
+        let told = order_all(customers, plan.rate).await;
+        quiet.send_replace(true);
+        (told, started.elapsed())
     });
     let damage = havoc::wreak(&mut fleet, &mut random, is_quiet).await;
     let damage = damage.with_context(|| fleet.printed())?;
@@ -107,32 +113,49 @@ pub async fn sell_out(program: &Path, database: Backend, buyers: u32, pieces: u3
 }
 
 fn report(damage: Damage, answers: &[Told], verdict: Verdict, ordering: Duration) -> Report {
-    let (mut told, mut asked_again) = (BTreeMap::new(), BTreeMap::new());
+    let (mut told, mut called_off, mut asked_again) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for answer in answers {
         *told.entry(answer.status).or_default() += 1;
+        if let Some(called) = &answer.called_off {
+            *called_off.entry(called.status).or_default() += 1;
+        }
         for refusal in &answer.refusals {
             *asked_again.entry(refusal.clone()).or_default() += 1;
         }
     }
-    Report { damage, told, asked_again, verdict, ordering }
+    Report { damage, told, called_off, asked_again, verdict, ordering }
 }
 
-async fn order_all(shop: &Shop, methods: &[&'static str], rate: u32) -> Vec<anyhow::Result<Told>> {
+struct Customer {
+    shop: Shop,
+    method: &'static str,
+    calls_off_after: Option<Duration>,
+}
+
+impl Customer {
+    async fn order(self) -> anyhow::Result<Told> {
+        match self.calls_off_after {
+            Some(after) => self.shop.order_and_call_off(self.method, after).await,
+            None => self.shop.order(self.method).await,
+        }
+    }
+}
+
+async fn order_all(customers: Vec<Customer>, rate: u32) -> Vec<anyhow::Result<Told>> {
     let mut tick = interval(Duration::from_secs(1) / rate.max(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let places = Arc::new(Semaphore::new(AT_ONCE));
-    let mut customers = JoinSet::new();
-    for method in methods.iter().copied() {
+    let mut ordering = JoinSet::new();
+    for customer in customers {
         tick.tick().await;
         let place = places.clone().acquire_owned().await.expect("nobody closes it");
-        let shop = shop.clone();
-        customers.spawn(async move {
-            let told = shop.order(method).await;
+        ordering.spawn(async move {
+            let told = customer.order().await;
             drop(place);
             told
         });
     }
-    customers.join_all().await
+    ordering.join_all().await
 }
 
 impl Report {

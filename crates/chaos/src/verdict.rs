@@ -97,7 +97,7 @@ pub async fn judge(fleet: &Fleet, shop: &Shop, told: &[Told]) -> anyhow::Result<
 /// Every order final, every payment decided, every message acted on.
 async fn settle(fleet: &Fleet) -> anyhow::Result<()> {
     const OPEN: [(Part, &str); 4] = [
-        (Part::Order, "orders WHERE status <> 'confirmed' AND status <> 'failed'"),
+        (Part::Order, "orders WHERE status NOT IN ('confirmed', 'failed', 'cancelled')"),
         (Part::Order, "outbox"),
         (Part::Inventory, "reservations WHERE state = 'reserved'"),
         (
@@ -158,16 +158,16 @@ async fn judge_order(
                 findings.push(format!("{id} is confirmed, with {} mails", order.mails));
             }
         }
-        "failed" => {
+        end @ ("failed" | "cancelled") => {
             let is_free = matches!(paid, "none" | "declined" | "voided" | "refunded" | "cancelled");
             if !is_free && !is_never_reached {
-                findings.push(format!("{id} has failed, its payment is {paid}"));
+                findings.push(format!("{id} is {end}, its payment {paid}"));
             }
             if !matches!(gateway.as_str(), "none" | "declined" | "failed" | "voided" | "refunded") {
-                findings.push(format!("{id} has failed, and is {gateway} at the gateway (payment {paid})"));
+                findings.push(format!("{id} is {end}, and {gateway} at the gateway (payment {paid})"));
             }
             if order.mails != 0 {
-                findings.push(format!("{id} has failed, and has a mail"));
+                findings.push(format!("{id} is {end}, and has a mail"));
             }
         }
         status => findings.push(format!("{id} is {status}, its payment {paid}")),
@@ -210,7 +210,8 @@ fn judge_stock(
     Ok(())
 }
 
-/// What customers were told must be so; and nobody has an order more than they know of.
+/// What customers were told must be so; nobody has an order more than they know of, and nothing is called off that
+/// nobody called off.
 fn judge_answers(told: &[Told], orders: &[OrderRow], findings: &mut Vec<String>) {
     let known: BTreeMap<&str, &str> =
         orders.iter().map(|order| (order.id.as_str(), order.status.as_str())).collect();
@@ -221,13 +222,26 @@ fn judge_answers(told: &[Told], orders: &[OrderRow], findings: &mut Vec<String>)
             findings.push(format!("two customers have {id}"));
         }
         let now = known.get(id).copied().unwrap_or("unknown");
-        let is_kept = match answer.status {
-            201 => now == "confirmed",
-            202 => matches!(now, "confirmed" | "failed"),
+        let is_kept = match (answer.status, answer.word.as_str()) {
+            (201, _) => now == "confirmed",
+            (202, _) => matches!(now, "confirmed" | "failed" | "cancelled"),
+            (_, "order_cancelled") => now == "cancelled",
             _ => now == "failed",
         };
         if !is_kept {
             findings.push(format!("{id} was told as {} {}, and is {now}", answer.status, answer.word));
+        }
+        let is_called_off = match &answer.called_off {
+            Some(called_off) if called_off.order_id != id => {
+                findings.push(format!("{id} was not called off, but {}", called_off.order_id));
+                continue;
+            }
+            // It came too late.
+            Some(called_off) => called_off.status != 409,
+            None => false,
+        };
+        if is_called_off != (now == "cancelled") {
+            findings.push(format!("{id} is {now}, and its customer was told {:?}", answer.called_off));
         }
     }
     for id in known.keys().filter(|id| !seen.contains(**id)) {

@@ -23,7 +23,9 @@ fn nothing_is_lost_and_nothing_doubled(database: Backend, replicas: usize) -> Re
     let report = report.unwrap_or_else(|error| panic!("{error:#}"));
     println!("{report:?}");
     assert!(report.damage.kills as usize >= 4 * replicas, "each service was killed");
-    assert!(report.verdict.orders["confirmed"] > 0, "some were confirmed");
+    for status in ["confirmed", "failed", "cancelled"] {
+        assert!(report.verdict.orders.contains_key(status), "some are {status}");
+    }
     report
 }
 

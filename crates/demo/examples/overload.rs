@@ -3,7 +3,8 @@
 //!
 //! First orders are placed by more and more customers at once, each after the last answer; the most orders a second
 //! that come of it is the best. Then orders come at four times that rate, whoever is answered or not. Everything runs
-//! on one machine, this program too, so ratios count and not numbers. About a minute; loopback only.
+//! on one machine, this program too, so ratios count and not numbers. About a minute; loopback only. Variables for all
+//! services may follow: `-- MAX_CONCURRENT_REQUESTS=64`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,14 +35,14 @@ async fn main() -> anyhow::Result<()> {
     let program = examples.parent().and_then(Path::parent).context("finding the demo")?.join("demo");
     ensure!(program.exists(), "{} is not there: cargo build -p demo", program.display());
     let data = tempfile::tempdir()?;
-    let plan = Plan {
-        program,
-        data: data.path().to_owned(),
-        database_url: None,
-        default_ports: false,
-        // What is measured is the services, and not how much telemetry a viewer takes.
-        variables: vec![("OTEL_TRACES_SAMPLER".to_owned(), "always_off".to_owned())],
-    };
+    // What is measured is the services, and not how much telemetry a viewer takes.
+    let mut variables = vec![("OTEL_TRACES_SAMPLER".to_owned(), "always_off".to_owned())];
+    for argument in std::env::args().skip(1) {
+        let (name, value) = argument.split_once('=').context("an argument is NAME=value")?;
+        variables.push((name.to_owned(), value.to_owned()));
+    }
+    let plan =
+        Plan { program, data: data.path().to_owned(), database_url: None, default_ports: false, variables };
     let system = System::start(plan, |_| ()).await?;
     let shop = Arc::new(Shop::open(&system).await?);
     let (mut best, mut at_best) = (0.0, Vec::new());

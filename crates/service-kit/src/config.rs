@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -76,10 +77,10 @@ pub struct ServerConfig {
 /// How many requests are at work, how many wait, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdmissionConfig {
-    /// `MAX_CONCURRENT_REQUESTS`, 1 to 65536. Default 64: some ten for each connection to the database, since most of
-    /// them wait for a peer.
+    /// `MAX_CONCURRENT_REQUESTS`, 1 to 65536. Default 16 for each core: enough to keep it busy while most of them wait for
+    /// a peer or the database, and few enough that each is done soon.
     pub at_work: usize,
-    /// `MAX_QUEUED_REQUESTS`, 0 to 65536. Default 64: as many as those at work make room for while one still waits.
+    /// `MAX_QUEUED_REQUESTS`, 0 to 65536. Default as many: they wait for as long as one takes.
     pub waiting: usize,
     /// `QUEUE_TIMEOUT_MS`, 0 to 60000. Default 250: an answer that comes later than that is late whatever comes then.
     pub patience: Duration,
@@ -88,10 +89,20 @@ pub struct AdmissionConfig {
     pub request_timeout: Duration,
 }
 
+/// [`AdmissionConfig::at_work`] for each core, where nobody says how many.
+const PER_CORE: usize = 16;
+
+/// The cores that this process may use: a container's limit counts.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 impl AdmissionConfig {
     fn read(env: &mut Env) -> Self {
-        let at_work = number_within(env, "MAX_CONCURRENT_REQUESTS", 64, 1..=65_536, "a number of requests");
-        let waiting = number_within(env, "MAX_QUEUED_REQUESTS", 64, 0..=65_536, "a number of requests");
+        let requests = "a number of requests";
+        let default = (PER_CORE * cores()).min(65_536);
+        let at_work = number_within(env, "MAX_CONCURRENT_REQUESTS", default, 1..=65_536, requests);
+        let waiting = number_within(env, "MAX_QUEUED_REQUESTS", at_work, 0..=65_536, requests);
         let patience = number_within(env, "QUEUE_TIMEOUT_MS", 250, 0..=60_000, "milliseconds");
         let timeout = number_within(env, "REQUEST_TIMEOUT_MS", 30_000, 100..=3_600_000, "milliseconds");
         let (patience, request_timeout) = (Duration::from_millis(patience), Duration::from_millis(timeout));
@@ -269,6 +280,18 @@ mod tests {
         assert_eq!(server.shutdown_timeout, Duration::from_secs(10));
         assert_eq!(server.cors_allowed_origins, Vec::<String>::new());
         assert_eq!(mistakes(env), Vec::<String>::new());
+    }
+
+    #[test]
+    fn as_many_are_at_work_as_the_cores_take_and_as_many_wait() {
+        let read = |variables: &[(&str, &str)]| {
+            let config = AdmissionConfig::read(&mut Env::of(variables.iter().copied()));
+            (config.at_work, config.waiting)
+        };
+        let by_cores = PER_CORE * std::thread::available_parallelism().unwrap().get();
+        assert_eq!(read(&[]), (by_cores, by_cores));
+        assert_eq!(read(&[("MAX_CONCURRENT_REQUESTS", "5")]), (5, 5));
+        assert_eq!(read(&[("MAX_QUEUED_REQUESTS", "0")]), (by_cores, 0));
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl Service for Slow {
             .service(hold)
             .service(never)
             .service(tell_left)
+            .service(tell_service)
             .service(query)
             .service(echo);
     }
@@ -74,6 +75,12 @@ async fn never() -> HttpResponse {
 async fn tell_left() -> web::Json<Option<u64>> {
     let left = deadline::current().map(|until| until.saturating_duration_since(Instant::now()));
     web::Json(left.map(|left| left.as_millis() as u64))
+}
+
+#[utoipa::path(responses((status = 200)))]
+#[get("/internal/left")]
+async fn tell_service() -> &'static str {
+    "\"left\""
 }
 
 /// Waits until 40 ms from now for a connection, while all of them are busy; tells how long it was meant to wait.
@@ -134,16 +141,20 @@ async fn beyond_what_may_be_at_work_requests_are_sent_away_and_health_is_told_al
         for path in ["/", "/health", "/ready", "/metrics"] {
             assert_eq!(app.get(path).send().await.status, 200, "{path}");
         }
+        // What a service asks for is part of what was let in elsewhere. That it is one is not believed of anybody.
+        assert_eq!(app.get("/internal/left").from_service().send().await.status, 200);
+        app.get("/internal/left").send().await.assert_problem(503, "overloaded");
+        app.get("/left").from_service().send().await.assert_problem(503, "overloaded");
         LEAVE.add_permits(1);
     };
     let (held, ()) = tokio::join!(app.get("/held").send(), meanwhile);
     assert_eq!(held.json(200), "left", "what was let in is finished");
     app.get("/left").send().await.json(200);
     let shed = app.telemetry.metric("overload.requests.shed").with("shed.reason", "queue_full");
-    assert_eq!(shed.value(), 1.0);
-    let traces = app.traces(4).await;
+    assert_eq!(shed.value(), 3.0);
+    let traces = app.traces(7).await;
     let told = |name: &str| traces.iter().filter(|tree| tree.attributes.contains_key(name)).count();
-    assert_eq!(told("shed.reason"), 1, "{traces:?}");
+    assert_eq!(told("shed.reason"), 3, "{traces:?}");
 }
 
 #[actix_web::test]

@@ -179,7 +179,7 @@ pub enum FailureReason {
     /// It costs more than can be counted.
     #[error("Amount out of range")]
     Amount,
-    /// Its customer does not wait any more, and it is not paid.
+    /// Its customer does not wait any more, and it is not paid; or nobody knows, since they did not wait for the answer.
     #[error("Deadline over")]
     DeadlineOver,
     /// It was left unpaid for so long that nobody may want it any more.

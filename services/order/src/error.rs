@@ -120,7 +120,7 @@ pub fn failed(failure_code: &str) -> Problem {
         code::DEADLINE_EXCEEDED => new(
             StatusCode::GATEWAY_TIMEOUT,
             code::DEADLINE_EXCEEDED,
-            "The order took longer than it may. Nothing was charged.",
+            "The order took longer than it may. Nothing stays charged.",
         ),
         "order_expired" => {
             new(StatusCode::CONFLICT, "order_expired", "The order was left unpaid for too long.")

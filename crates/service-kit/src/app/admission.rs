@@ -3,12 +3,16 @@
 //! Work beyond what a process can do only makes everything late. So a bounded number of requests is at work, a bounded
 //! number waits for a short while, and the rest is told at once, before anything was done, to come again
 //! (503 `overloaded`, `Retry-After`). What operators and orchestrators ask is always let in.
+//!
+//! Calls of other services have a [gate](Gate) of their own, and a wider one: what they belong to was let in elsewhere,
+//! and is to be finished before more is begun.
+
+mod gate;
 
 use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -22,15 +26,18 @@ use futures_util::stream::{self, StreamExt as _};
 use telemetry_core::opentelemetry::KeyValue;
 use telemetry_core::opentelemetry::metrics::{Counter, Meter};
 use telemetry_core::span;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
+use self::gate::{Gate, Shed};
 use crate::config::AdmissionConfig;
 use crate::problem::code;
-use crate::{Problem, deadline};
+use crate::{Problem, deadline, token};
 
 /// Always let in: they are what tells that a service is overloaded, and cost next to nothing.
 pub(super) const EXEMPT: [&str; 4] = ["/", "/health", "/ready", "/metrics"];
+
+/// How much wider the gate for services is: their doors may be more than this one.
+const WIDER: usize = 2;
 
 /// A body may begin as late as this, and then comes at [`BODY_BYTES_PER_SECOND`] or faster.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
@@ -45,31 +52,10 @@ pub(super) struct Admission {
 }
 
 struct Inner {
-    config: AdmissionConfig,
-    permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    request_timeout: Duration,
+    door: Gate,
+    from_services: Gate,
     shed: Counter<u64>,
-}
-
-/// Why a request was sent away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shed {
-    /// As many wait as may.
-    QueueFull,
-    /// It has waited for as long as it may.
-    WaitedTooLong,
-    /// Its caller does not wait any more.
-    DeadlineOver,
-}
-
-impl Shed {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::WaitedTooLong => "waited_too_long",
-            Self::DeadlineOver => "deadline_over",
-        }
-    }
 }
 
 impl Admission {
@@ -79,8 +65,10 @@ impl Admission {
             .with_unit("{request}")
             .with_description("Requests that were sent away before anything was done, by why.")
             .build();
-        let permits = Arc::new(Semaphore::new(config.at_work));
-        Self { inner: Arc::new(Inner { config, permits, waiting: AtomicUsize::new(0), shed }) }
+        let AdmissionConfig { at_work, waiting, patience, request_timeout } = config;
+        let door = Gate::new(at_work, waiting, patience);
+        let from_services = Gate::new(at_work * WIDER, waiting * WIDER, patience);
+        Self { inner: Arc::new(Inner { request_timeout, door, from_services, shed }) }
     }
 
     /// Lets the request through to its handler, or answers it.
@@ -93,11 +81,11 @@ impl Admission {
             return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
         }
         let arrived = Instant::now();
-        let own = self.inner.config.request_timeout;
+        let own = self.inner.request_timeout;
         let told = deadline::told(request.headers());
         let deadline = arrived + told.map_or(own, |told| told.min(own));
-        let _permit = match self.admit(deadline).await {
-            Ok(permit) => permit,
+        let _at_work = match self.gate(&request).admit(deadline).await {
+            Ok(at_work) => at_work,
             Err(shed) => return Ok(request.into_response(self.send_away(shed))),
         };
         let last_byte = watch_body(&mut request);
@@ -125,23 +113,10 @@ impl Admission {
         }
     }
 
-    async fn admit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Shed> {
-        let inner = &*self.inner;
-        if deadline <= Instant::now() {
-            return Err(Shed::DeadlineOver);
-        }
-        // Nobody overtakes those who wait: the semaphore is fair.
-        if let Ok(permit) = inner.permits.clone().try_acquire_owned() {
-            return Ok(permit);
-        }
-        let _waiting = Waiting::enter(&inner.waiting, inner.config.waiting).ok_or(Shed::QueueFull)?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let patience = inner.config.patience.min(left);
-        match timeout(patience, inner.permits.clone().acquire_owned()).await {
-            Ok(permit) => Ok(permit.expect("nobody closes the semaphore")),
-            Err(_) if left <= inner.config.patience => Err(Shed::DeadlineOver),
-            Err(_) => Err(Shed::WaitedTooLong),
-        }
+    fn gate(&self, request: &ServiceRequest) -> &Gate {
+        let is_from_service =
+            request.path().starts_with("/internal/") && token::is_from_service(request.request());
+        if is_from_service { &self.inner.from_services } else { &self.inner.door }
     }
 
     fn send_away(&self, shed: Shed) -> HttpResponse {
@@ -150,22 +125,6 @@ impl Admission {
         span::set_attribute(reason.key, reason.value);
         let detail = "There is more to do here than can be done in time. Nothing of this request was done.";
         Problem::unavailable(code::OVERLOADED, detail).error_response()
-    }
-}
-
-/// A place among those who wait.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
-        let place = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -198,65 +157,4 @@ fn watch_body(request: &mut ServiceRequest) -> Rc<Cell<Instant>> {
     });
     request.set_payload(Payload::Stream { payload: body.boxed_local() });
     last_byte
-}
-
-#[cfg(test)]
-mod tests {
-    use telemetry_core::testing::TestTelemetry;
-
-    use super::*;
-
-    fn admission(telemetry: &TestTelemetry, at_work: usize, waiting: usize) -> Admission {
-        let (patience, request_timeout) = (Duration::from_millis(100), Duration::from_secs(10));
-        Admission::new(AdmissionConfig { at_work, waiting, patience, request_timeout }, telemetry.meter())
-    }
-
-    fn later(milliseconds: u64) -> Instant {
-        Instant::now() + Duration::from_millis(milliseconds)
-    }
-
-    #[actix_web::test]
-    async fn beyond_those_at_work_and_those_who_wait_everybody_is_sent_away_at_once() {
-        let telemetry = TestTelemetry::new();
-        let admission = admission(&telemetry, 1, 1);
-        let at_work = admission.admit(later(10_000)).await.unwrap();
-        let mut waits = pin!(admission.admit(later(10_000)));
-        assert!(futures_util::poll!(&mut waits).is_pending());
-        assert_eq!(admission.admit(later(10_000)).await.unwrap_err(), Shed::QueueFull);
-        assert!(
-            futures_util::poll!(&mut waits).is_pending(),
-            "the other is told at once, and not after its wait"
-        );
-        drop(at_work);
-        let at_work = waits.await.expect("whoever waits is next");
-        let started = Instant::now();
-        assert_eq!(admission.admit(later(10_000)).await.unwrap_err(), Shed::WaitedTooLong);
-        assert!(started.elapsed() >= Duration::from_millis(100));
-        drop(at_work);
-        assert_eq!(admission.inner.waiting.load(Ordering::Relaxed), 0, "nobody waits any more");
-        assert!(admission.admit(later(10_000)).await.is_ok());
-    }
-
-    #[actix_web::test]
-    async fn nobody_waits_for_longer_than_their_caller() {
-        let telemetry = TestTelemetry::new();
-        let admission = admission(&telemetry, 1, 1);
-        assert_eq!(admission.admit(Instant::now()).await.unwrap_err(), Shed::DeadlineOver);
-        let _at_work = admission.admit(later(10_000)).await.unwrap();
-        let started = Instant::now();
-        assert_eq!(admission.admit(later(30)).await.unwrap_err(), Shed::DeadlineOver);
-        assert!(started.elapsed() >= Duration::from_millis(30));
-    }
-
-    #[actix_web::test]
-    async fn one_who_gives_up_waiting_frees_the_place() {
-        let telemetry = TestTelemetry::new();
-        let admission = admission(&telemetry, 1, 1);
-        let _at_work = admission.admit(later(10_000)).await.unwrap();
-        {
-            let mut waits = pin!(admission.admit(later(10_000)));
-            assert!(futures_util::poll!(&mut waits).is_pending());
-        }
-        assert_eq!(admission.admit(later(10_000)).await.unwrap_err(), Shed::WaitedTooLong);
-    }
 }

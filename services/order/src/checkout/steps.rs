@@ -1,6 +1,7 @@
 //! The steps from one status to the next, the same for who places an order and for who finds one that was left.
 
 use std::error::Error;
+use std::time::Duration;
 
 use chrono::Utc;
 use service_kit::deadline;
@@ -210,7 +211,9 @@ impl Checkout {
             }
             Err(error) => {
                 let taken = if error.may_have_happened() { Taken::BOTH } else { Taken::GOODS };
-                return Err(Stop::Fails(error.into(), taken));
+                let reason =
+                    if is_cut_off(&error, mode) { FailureReason::DeadlineOver } else { error.into() };
+                return Err(Stop::Fails(reason, taken));
             }
         };
         Ok(self.orders.set_paid(order, &payment.id).await?)
@@ -276,6 +279,14 @@ impl Checkout {
         }
         result
     }
+}
+
+/// Whether the charge has no answer because its customer does not wait any more.
+fn is_cut_off(error: &ChargeError, mode: Mode) -> bool {
+    // It was told whole milliseconds, so there it may be over by one earlier.
+    let soon = Instant::now() + Duration::from_millis(1);
+    matches!(error, ChargeError::Unavailable(_))
+        && matches!(mode, Mode::Placing(Some(until)) if until <= soon)
 }
 
 impl Interrupted {

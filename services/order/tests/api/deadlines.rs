@@ -62,6 +62,7 @@ async fn a_charge_that_takes_longer_than_its_customer_waits_is_undone() {
     let house = spawn_house_with(1, Duration::from_secs(600), "60000").await;
     place(&house.order, &house, "card_slow", "1000").await.assert_problem(504, "deadline_exceeded");
     let order = failed(&house.order, &house).await;
+    assert_eq!(order["failure_code"], "deadline_exceeded", "the payment service was well");
     assert_eq!(house.payment_of(&order["order_id"]).await["status"], "voided");
     assert_eq!(house.available().await, 1);
 }
