@@ -18,22 +18,24 @@ export class Refusal extends Error {
  *
  * @param {string} method
  * @param {string} base the service's address
- * @param {string} path the path, which is the same for every caller, and so names the span
+ * @param {string} path the path, which is the same for every caller, and so names the span; `{id}` stands for `id`
  * @param {object} [options]
  * @param {import("./spans.js").Span | null} [options.parent] none: this call leaves no trace
+ * @param {string} [options.id]
  * @param {string} [options.query]
  * @param {string | null} [options.token] the access token
  * @param {any} [options.body]
  * @returns {Promise<any>}
  */
-export async function call(method, base, path, { parent = null, query = "", token = null, body } = {}) {
+export async function call(method, base, path, { parent = null, id = "", query = "", token = null, body } = {}) {
+  const url = `${base}${path.replace("{id}", encodeURIComponent(id))}`;
   const span = parent && begin(`${method} ${path}`, parent, 3);
   /** @type {Record<string, string>} */
   const headers = { traceparent: span ? traceparent(span) : unrecorded() };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
-    return await answer(fetch(`${base}${path}${query}`, {
+    return await answer(fetch(`${url}${query}`, {
       method, headers, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body),
     }), span);
   } catch (error) {
@@ -46,7 +48,7 @@ export async function call(method, base, path, { parent = null, query = "", toke
     if (span) {
       const { hostname, port } = new URL(base);
       Object.assign(span.attributes, {
-        "http.request.method": method, "url.template": path, "url.full": `${base}${path}`,
+        "http.request.method": method, "url.template": path, "url.full": url,
         "server.address": hostname, "server.port": Number(port),
       });
       end(span);

@@ -6,6 +6,10 @@ import { money } from "./products.js";
 import { begin, end } from "./spans.js";
 
 const STEPS = ["pending", "reserved", "paid", "confirmed"];
+const ENDS = ["confirmed", "failed", "cancelled"];
+
+/** How far an order is: it never goes back. */
+const rank = (/** @type {string} */ status) => [...STEPS, "failing", "cancelling", "failed", "cancelled"].indexOf(status);
 
 /**
  * Places an order and shows it until it is final.
@@ -59,7 +63,7 @@ async function watch(facts, token, productId, placing, view) {
       latest = await call("GET", facts.order, "/api/orders", { token, query: "?limit=5" });
     } catch { /* the order itself tells what is wrong */ }
     const found = latest.find((/** @type {any} */ order) => order.product_id === productId && !watched.has(order.order_id)
-      && Date.parse(order.created_at) >= begun && order.status !== "failed" && order.status !== "confirmed");
+      && Date.parse(order.created_at) >= begun && !ENDS.includes(order.status));
     if (found) {
       watched.add(found.order_id);
       return followEvents(facts, token, found.order_id, view);
@@ -80,9 +84,29 @@ function followEvents(facts, token, id, view) {
   const url = `${facts.order.replace(/^http/, "ws")}/api/orders/${id}/events`;
   // A page can set no header of a WebSocket; the token is offered as a protocol.
   const socket = new WebSocket(url, ["order-events", `bearer.${token}`]);
-  view.streamed();
+  view.streamed(() => cancelOrder(facts, token, id, view));
   socket.addEventListener("message", (event) => view.show(JSON.parse(event.data)));
   return new Promise((closed) => socket.addEventListener("close", closed));
+}
+
+/**
+ * Calls an order off. What comes of it is told by its events.
+ *
+ * @param {any} facts
+ * @param {string} token
+ * @param {string} id
+ * @param {OrderView} view
+ */
+async function cancelOrder(facts, token, id, view) {
+  const click = begin("cancel order");
+  try {
+    view.show(await call("POST", facts.order, "/api/orders/{id}/cancel", { parent: click, id, token }));
+  } catch (error) {
+    // It was too late, and the order goes on.
+    click.error = error instanceof Refusal ? error.code : String(error);
+  } finally {
+    end(click);
+  }
 }
 
 /** One order in the list. */
@@ -99,24 +123,26 @@ class OrderView {
     this.traceLink = h("a", { href: `${facts.viewer}/#/traces/${traceId}`, target: "_blank", rel: "noreferrer", class: "trace-link" },
       "Trace", h("span", { class: "hidden" }, ` of the order of ${product.name}`));
     this.element = h("li", { class: "order" });
-    this.stream = false;
+    /** @type {(() => void) | null} calls the order off, once its id is known */
+    this.cancel = null;
     this.draw("placing", null, null);
   }
 
-  streamed() {
-    this.stream = true;
+  /** @param {() => void} cancel */
+  streamed(cancel) {
+    this.cancel = cancel;
   }
 
   /** @param {any} order */
   show(order) {
     // The answer to the click may overtake what the socket still has to tell.
-    const rank = (/** @type {string} */ status) => (status === "failed" ? 9 : STEPS.indexOf(status));
-    if (rank(order.status) < rank(this.status)) return;
+    if (rank(order.status) < rank(this.status) || ENDS.includes(this.status)) return;
     this.draw(order.status, order.failure_code, order.amount_minor === null ? null : money(order.amount_minor, order.currency));
   }
 
   /** @param {Refusal} refusal */
   fail(refusal) {
+    if (refusal.code === "order_cancelled") return this.draw("cancelled", null, null);
     this.draw("failed", `${refusal.status || ""} ${refusal.code}`.trim(), null, refusal.message);
   }
 
@@ -130,15 +156,19 @@ class OrderView {
     const reached = STEPS.indexOf(status);
     this.status = status;
     this.element.dataset.status = status;
-    this.element.classList.toggle("streamed", this.stream);
+    this.element.classList.toggle("streamed", this.cancel !== null);
+    const isLost = rank(status) > rank("confirmed");
+    const mayBeCancelled = this.cancel && (status === "pending" || status === "reserved");
     put(this.element,
       h("span", {}, h("b", {}, `${this.quantity} × ${this.product.name}`), amount ? ` ${amount}` : ""),
       status === "failed"
         ? h("span", { class: "bad status" }, `failed: ${code ?? "unknown"}`)
         : h("span", { class: "status" }, status),
       h("span", { class: "steps", "aria-hidden": "true" },
-        STEPS.map((step, at) => h("i", { class: status === "failed" ? "step failed" : at <= reached ? "step reached" : "step", title: step }))),
+        STEPS.map((step, at) => h("i", { class: isLost ? "step failed" : at <= reached ? "step reached" : "step", title: step }))),
       this.traceLink,
+      mayBeCancelled && h("button", { type: "button", class: "cancel", onclick: this.cancel },
+        "Cancel", h("span", { class: "hidden" }, ` the order of ${this.product.name}`)),
       detail && h("span", { class: "muted detail" }, detail));
   }
 }

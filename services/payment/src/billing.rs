@@ -102,8 +102,9 @@ impl Billing {
         new: NewPayment,
         until: Option<Instant>,
     ) -> Result<Captured, ChargeError> {
-        let payment = match self.payments.begin(new.clone()).await? {
-            Begun::Now(payment) => payment,
+        let (payment, was_left) = match self.payments.begin(new.clone()).await? {
+            Begun::Now(payment) => (payment, false),
+            Begun::Again(payment) => (payment, true),
             Begun::Before(Record::Payment(payment)) if payment.is_same_charge_as(&new) => {
                 return answer(payment, None);
             }
@@ -125,7 +126,14 @@ impl Billing {
         let (state, error) = match charged {
             Ok(Charged::Captured(transaction_id)) => (PaymentState::Captured(transaction_id), None),
             Ok(Charged::Declined(reason)) => (PaymentState::Declined(reason), None),
-            Err(error) => (PaymentState::Failed(error.failure()), Some(error)),
+            Err(error) => {
+                let failure = match error.failure() {
+                    // Nothing was charged now; but who left it may have charged.
+                    failure if was_left && !failure.may_have_charged() => Failure::Interrupted,
+                    failure => failure,
+                };
+                (PaymentState::Failed(failure), Some(error))
+            }
         };
         let settled = self.payments.settle(payment.clone(), state.clone()).await;
         // Who has settled it otherwise in the meantime, a refund or recovery, voids it as well.
@@ -137,7 +145,9 @@ impl Billing {
             self.void_later(settled.as_ref().unwrap_or(&payment).clone(), failure);
         }
         let payment = settled?;
-        self.metrics.charged(&payment);
+        if !matches!(error, Some(GatewayError::NotAwaited)) {
+            self.metrics.charged(&payment);
+        }
         answer(payment, error)
     }
 

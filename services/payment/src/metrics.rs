@@ -20,7 +20,8 @@ impl Metrics {
             charges: meter
                 .u64_counter("payment.charges")
                 .with_unit("{charge}")
-                .with_description("Charges that the gateway was asked for, by method and outcome.")
+                .with_description("Charges that the gateway was asked for, or would have been but for an open breaker, by method and \
+                     outcome.")
                 .build(),
             voids: meter
                 .u64_counter("payment.voids")

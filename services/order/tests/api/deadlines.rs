@@ -7,19 +7,25 @@ use serde_json::{Value, json};
 use service_kit::deadline;
 use service_kit::testing::{Answer, TestApp};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
-use crate::harness::{House, spawn_house, spawn_house_with, spawn_order, url, wait_until};
+use crate::harness::{House, spawn_house, spawn_house_with, spawn_order_with, url, wait_until};
 
-/// The address of a proxy that lets the first connection wait for so long.
-async fn late(service: SocketAddr, wait: Duration) -> String {
+/// Long enough to come to the call that is held up, on a busy machine too.
+const BUDGET_MS: &str = "4000";
+
+/// The address of a proxy that holds the first connection up until it is told to go on.
+async fn late(service: SocketAddr, go_on: oneshot::Receiver<()>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("its address");
     telemetry_core::context::spawn_local(async move {
-        let mut wait = wait;
+        let mut go_on = Some(go_on);
         while let Ok((mut caller, _)) = listener.accept().await {
-            let wait = std::mem::take(&mut wait);
+            let go_on = go_on.take();
             telemetry_core::context::spawn_local(async move {
-                tokio::time::sleep(wait).await;
+                if let Some(go_on) = go_on {
+                    let _ = go_on.await;
+                }
                 let mut service = TcpStream::connect(service).await.expect("it is there");
                 let _ = tokio::io::copy_bidirectional(&mut caller, &mut service).await;
             });
@@ -44,9 +50,13 @@ async fn failed(app: &TestApp, house: &House) -> Value {
 #[actix_web::test]
 async fn nobody_is_charged_whose_deadline_ended_while_the_goods_were_reserved() {
     let house = spawn_house(2).await;
-    let inventory = late(house.inventory.address(), Duration::from_millis(700)).await;
-    let order = spawn_order(&house.user_url(), &inventory, &url(&house.payment)).await;
-    place(&order, &house, "card_ok", "350").await.assert_problem(504, "deadline_exceeded");
+    let (told, go_on) = oneshot::channel();
+    let inventory = late(house.inventory.address(), go_on).await;
+    let payment = url(&house.payment);
+    let variables = [("INVENTORY_TIMEOUT_MS", "60000")];
+    let order = spawn_order_with(&house.user_url(), &inventory, &payment, &variables).await;
+    place(&order, &house, "card_ok", BUDGET_MS).await.assert_problem(504, "deadline_exceeded");
+    told.send(()).expect("the proxy waits for it");
     let order_of = failed(&order, &house).await;
     assert_eq!(order_of["failure_code"], "deadline_exceeded");
     let path = format!("/internal/payments/{}", order_of["order_id"].as_str().unwrap());
@@ -60,7 +70,7 @@ async fn nobody_is_charged_whose_deadline_ended_while_the_goods_were_reserved() 
 #[actix_web::test]
 async fn a_charge_that_takes_longer_than_its_customer_waits_is_undone() {
     let house = spawn_house_with(1, Duration::from_secs(600), "60000").await;
-    place(&house.order, &house, "card_slow", "1000").await.assert_problem(504, "deadline_exceeded");
+    place(&house.order, &house, "card_slow", BUDGET_MS).await.assert_problem(504, "deadline_exceeded");
     let order = failed(&house.order, &house).await;
     assert_eq!(order["failure_code"], "deadline_exceeded", "the payment service was well");
     assert_eq!(house.payment_of(&order["order_id"]).await["status"], "voided");

@@ -153,7 +153,7 @@ pub(crate) enum Failure {
     GatewayError,
     /// The gateway could not be reached, or was not asked.
     GatewayUnavailable,
-    /// This service was cut off before it had written down the gateway's answer.
+    /// This service was cut off before it had written down the gateway's answer, and the gateway gave none since.
     Interrupted,
     /// The order was refunded while the gateway was asked, or before it could be reached.
     Cancelled,

@@ -26,6 +26,8 @@ pub(crate) struct Payments {
 pub(crate) enum Begun {
     /// It is written down as pending, and the gateway may be asked.
     Now(Payment),
+    /// The same; but somebody else was at it, who left it, and may have asked the gateway.
+    Again(Payment),
     /// There is a record of the order already, of whatever content.
     Before(Record),
 }
@@ -37,7 +39,7 @@ impl Payments {
 
     /// Writes the payment down as pending, before anyone is asked for money. Of two that begin the same
     /// order's payment at once, one gets [`Begun::Now`]. A payment that was left pending, by a process that died, is
-    /// begun again: the gateway knows the order, and charges it once.
+    /// begun [again](Begun::Again): the gateway knows the order, and charges it once.
     pub(crate) async fn begin(&self, new: NewPayment) -> Result<Begun, DatabaseError> {
         let asking = self.asking;
         self.database
@@ -54,7 +56,7 @@ impl Payments {
                 let was_left = known.state == PaymentState::Pending && known.updated_at < now() - asking;
                 let may_begin = known.is_same_charge_as(&new) && (known.may_be_tried_again() || was_left);
                 if may_begin && update(connection, &known, &again)? {
-                    return Ok(Begun::Now(again));
+                    return Ok(if was_left { Begun::Again(again) } else { Begun::Now(again) });
                 }
                 Ok(Begun::Before(Record::Payment(known)))
             })

@@ -1,20 +1,18 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection as _;
 use payment_service::PaymentService;
 use secrecy::ExposeSecret;
 use serde_json::json;
-use service_kit::db::Connection;
+use service_kit::Service;
 use service_kit::testing::Answer;
 use service_kit::token::ServiceTokens;
-use service_kit::{Service, deadline};
 use telemetry_core::config::Env;
 use uuid::Uuid;
 
 use crate::harness::{
-    RunningGateway, charge, charge_request, find, spawn_app, spawn_house, spawn_house_with, wait_for_status,
-    wait_until,
+    RunningGateway, charge, charge_request, charge_too_late, find, spawn_app, spawn_house, spawn_house_with,
+    wait_for_status, wait_until,
 };
 
 #[actix_web::test]
@@ -149,16 +147,7 @@ async fn a_payment_belongs_to_the_user_for_whom_it_was_asked() {
 async fn a_charge_whose_deadline_ended_before_the_gateway_was_asked_is_not_made() {
     let house = spawn_house().await;
     let order_id = Uuid::now_v7();
-    let mut other = Connection::open(&house.app.database.url().parse().unwrap()).unwrap();
-    let lock = match other {
-        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
-        Connection::Postgres(_) => "BEGIN; LOCK TABLE payments IN EXCLUSIVE MODE",
-    };
-    other.batch_execute(lock).expect("it is locked");
-    let request = house.app.post("/internal/payments", &charge_request(order_id, "card_ok")).from_service();
-    let late = request.with(|request| request.header(deadline::HEADER, "200")).send().await;
-    late.assert_problem(504, "deadline_exceeded");
-    other.batch_execute("COMMIT").expect("it is free again");
+    charge_too_late(&house.app, order_id).await;
     wait_until("the record", async || {
         let path = format!("/internal/payments/{order_id}");
         house.app.get(&path).from_service().send().await.status == 200
@@ -169,4 +158,6 @@ async fn a_charge_whose_deadline_ended_before_the_gateway_was_asked_is_not_made(
     assert_eq!(house.gateway.status_of(order_id).await, "unknown", "nobody asked it");
     // Who waits may ask for the same again.
     charge(&house.app, order_id, "card_ok").await.json(201);
+    let counted = house.app.telemetry.metrics().into_iter().filter(|series| series.name == "payment.charges");
+    assert_eq!(counted.map(|series| series.value).sum::<f64>(), 1.0, "only the charge that was made");
 }

@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
+use diesel::connection::SimpleConnection as _;
 use payment_service::PaymentService;
 use payment_service::gateway::{Gateway, GatewayConfig};
 use reqwest::Method;
 use reqwest_middleware::ClientWithMiddleware;
 use serde_json::{Value, json};
+use service_kit::db::Connection;
+use service_kit::deadline;
 use service_kit::testing::{Answer, TestApp};
 use telemetry_core::testing::TestTelemetry;
 use uuid::Uuid;
@@ -45,6 +48,21 @@ pub(crate) fn charge_request(order_id: Uuid, payment_method: &str) -> Value {
 
 pub(crate) async fn charge(app: &TestApp, order_id: Uuid, payment_method: &str) -> Answer {
     app.post("/internal/payments", &charge_request(order_id, payment_method)).from_service().send().await
+}
+
+/// Asks for a charge that cannot be written down before its caller's deadline ends; it can be from then on.
+pub(crate) async fn charge_too_late(app: &TestApp, order_id: Uuid) {
+    let mut other = Connection::open(&app.database.url().parse().unwrap()).unwrap();
+    let lock = match other {
+        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
+        Connection::Postgres(_) => "BEGIN; LOCK TABLE payments IN EXCLUSIVE MODE",
+    };
+    other.batch_execute(lock).expect("it is locked");
+    let request = app.post("/internal/payments", &charge_request(order_id, "card_ok")).from_service();
+    // Long enough to come to the lock on a busy machine, and shorter than SQLite waits for it.
+    let late = request.with(|request| request.header(deadline::HEADER, "2000")).send().await;
+    late.assert_problem(504, "deadline_exceeded");
+    other.batch_execute("COMMIT").expect("it is free again");
 }
 
 pub(crate) async fn find(app: &TestApp, order_id: Uuid) -> Value {
@@ -97,6 +115,10 @@ impl RunningGateway {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub(crate) async fn stop(&self) {

@@ -7,7 +7,10 @@ use service_kit::db::Connection;
 use service_kit::testing::{Answer, TestApp};
 use uuid::Uuid;
 
-use crate::harness::{charge, charge_request, find, refund, spawn_app, spawn_house, spawn_house_with};
+use crate::harness::{
+    RunningGateway, charge, charge_request, charge_too_late, find, refund, spawn_app, spawn_house,
+    spawn_house_with, wait_for_status,
+};
 
 async fn charge_with(app: &TestApp, key: &str, order_id: Uuid, method: &str) -> Answer {
     let request = app.post("/internal/payments", &charge_request(order_id, method)).from_service();
@@ -38,9 +41,16 @@ async fn a_payment_that_never_reached_the_gateway_is_made_when_it_is_asked_for_a
     let app = spawn_app(&format!("http://{gateway}"), "500").await;
     let order_id = Uuid::now_v7();
     charge_with(&app, "k", order_id, "card_ok").await.assert_problem(503, "gateway_unavailable");
-    let running = crate::harness::RunningGateway::start(gateway.port(), Duration::ZERO);
+    let running = RunningGateway::start(gateway.port(), Duration::ZERO);
     charge_with(&app, "k", order_id, "card_ok").await.json(201);
     assert_eq!(running.status_of(order_id).await, "captured");
+}
+
+/// Makes the only payment one that a process has left pending at this time.
+fn leave(app: &TestApp, since: &str) {
+    let mut connection = Connection::open(&app.database.url().parse().unwrap()).unwrap();
+    let sql = format!("UPDATE payments SET status = 'pending', transaction_id = NULL, updated_at = {since}");
+    assert_eq!(sql_query(sql).execute(&mut connection).unwrap(), 1);
 }
 
 /// A payment that a killed process left pending is made when it is asked for again, and once.
@@ -49,19 +59,40 @@ async fn a_payment_that_was_left_pending_is_made_when_it_is_asked_for_again() {
     let house = spawn_house_with(Duration::from_secs(600), "500").await;
     let order_id = Uuid::now_v7();
     let captured = charge(&house.app, order_id, "card_ok").await.json(201);
-    let mut connection = Connection::open(&house.app.database.url().parse().unwrap()).unwrap();
-    let mut leave = |since: &str| {
-        let sql = format!(
-            "UPDATE payments SET status = 'pending', transaction_id = NULL, updated_at = {since} \
-             WHERE order_id = '{order_id}'"
-        );
-        assert_eq!(sql_query(sql).execute(&mut connection).unwrap(), 1);
-    };
     // Somebody may still be at it.
-    leave("'2126-01-01 00:00:00'");
+    leave(&house.app, "'2126-01-01 00:00:00'");
     charge(&house.app, order_id, "card_ok").await.assert_problem(409, "payment_in_progress");
-    leave("'2026-01-01 00:00:00'");
+    leave(&house.app, "'2026-01-01 00:00:00'");
     let again = charge(&house.app, order_id, "card_ok").await.json(201);
     assert_eq!(again, captured, "the gateway knows the order and charges once");
     assert_eq!(find(&house.app, order_id).await["status"], "captured");
+}
+
+/// Who left it may have charged, so it does not count as one that never reached the gateway.
+#[actix_web::test]
+async fn a_payment_that_was_left_pending_is_voided_when_the_gateway_is_away_now() {
+    let house = spawn_house().await;
+    let order_id = Uuid::now_v7();
+    charge(&house.app, order_id, "card_ok").await.json(201);
+    leave(&house.app, "'2026-01-01 00:00:00'");
+    house.gateway.stop().await;
+    charge(&house.app, order_id, "card_ok").await.assert_problem(500, "payment_interrupted");
+    assert_eq!(find(&house.app, order_id).await["status"], "failed");
+    refund(&house.app, order_id).await.assert_problem(503, "gateway_unavailable");
+    let gateway = RunningGateway::start(house.gateway.port(), Duration::ZERO);
+    wait_for_status(&house.app, order_id, "voided").await;
+    assert_eq!(gateway.status_of(order_id).await, "voided");
+}
+
+/// As above, where nobody waits long enough for the gateway to be asked.
+#[actix_web::test]
+async fn a_payment_that_was_left_pending_is_voided_when_nobody_waits_for_it_any_more() {
+    let house = spawn_house().await;
+    let order_id = Uuid::now_v7();
+    charge(&house.app, order_id, "card_ok").await.json(201);
+    leave(&house.app, "'2026-01-01 00:00:00'");
+    charge_too_late(&house.app, order_id).await;
+    let payment = wait_for_status(&house.app, order_id, "voided").await;
+    assert_eq!(payment["failure_code"], "payment_interrupted");
+    assert_eq!(house.gateway.status_of(order_id).await, "voided", "the money went back");
 }

@@ -241,7 +241,6 @@ async fn burst(shop: &Shop) {
     join_all(orders).await;
 }
 
-/// Orders of each outcome, and requests of each kind that goes wrong.
 /// An order whose customer does not wait for its payment.
 async fn cancel_an_order(test: &TestSystem) {
     let cancelling = async {
@@ -270,6 +269,7 @@ async fn cancel_an_order(test: &TestSystem) {
     .await;
 }
 
+/// Orders of each outcome, and requests of each kind that goes wrong.
 async fn drive(test: &TestSystem) {
     let shop = &test.shop;
     let order =
