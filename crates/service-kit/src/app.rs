@@ -34,7 +34,9 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Server, ServerHandle, Service as _, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{
+    ResponseHead, Server, ServerHandle, Service as _, ServiceFactory, ServiceRequest, ServiceResponse,
+};
 use actix_web::http::{ConnectionType, header};
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, HttpServer, web};
@@ -299,21 +301,27 @@ fn assemble<S: Service>(
         .wrap_fn(move |request, next| {
             let is_page = hardening::is_page(request.path());
             let (answer, stopping) = (next.call(request), stopping.clone());
-            async move {
-                let answer = answer.await.map(fallback::with_document).map_err(|mut error| {
-                    // A middleware further in has given up: its answer is made further out.
-                    error.add_response_mapper(move |mut answer| {
-                        hardening::harden(answer.headers_mut(), is_page);
-                        answer
-                    });
-                    error
-                });
-                let mut answer = answer?;
-                hardening::harden(answer.headers_mut(), is_page);
+            let finish = move |head: &mut ResponseHead| {
+                hardening::harden(head.headers_mut(), is_page);
                 if stopping.is_requested() {
-                    answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+                    head.set_connection_type(ConnectionType::Close);
                 }
-                Ok(answer)
+            };
+            async move {
+                match answer.await.map(fallback::with_document) {
+                    Ok(mut answer) => {
+                        finish(answer.response_mut().head_mut());
+                        Ok(answer)
+                    }
+                    Err(mut error) => {
+                        // A middleware further in has given up: its answer is made further out.
+                        error.add_response_mapper(move |mut answer| {
+                            finish(answer.head_mut());
+                            answer
+                        });
+                        Err(error)
+                    }
+                }
             }
         })
         .wrap(around.telemetry.server().trust_baggage_of(token::is_from_service))

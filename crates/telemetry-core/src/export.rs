@@ -108,7 +108,7 @@ impl Providers {
             pipelines: Pipelines::default(),
         };
         let is_tracer_own = parts.tracer_provider.is_some();
-        let shows_starts = parts.sees_starts();
+        let shows_starts = parts.sees_starts() || !config.traces.has_plain_sampler();
         let keeps_spans = !config.disabled && (parts.takes_spans() || !config.traces.exporters.is_empty());
         let tracer = match parts.tracer_provider {
             Some(own) => own,

@@ -334,7 +334,7 @@ fn answer(
     let mut response = guarded(exchange, || attached(context, || error.error_response()));
     let mut exchange = exchange.take();
     if let Some(exchange) = &mut exchange {
-        exchange.answered(&response, Some(&error));
+        exchange.gave_up(&response, &error);
     }
     tell_trace(response.headers_mut(), context, worker);
     let context = context.cloned();

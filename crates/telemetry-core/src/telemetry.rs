@@ -152,6 +152,9 @@ impl Telemetry {
                 baggage.iter().map(|(name, value)| (name.clone(), value.clone())),
             )),
         });
+        if !self.is_enabled() {
+            return self.start_background(context, future);
+        }
         let links = span::stored(stored).map(Link::with_context).into_iter().collect();
         let span = self.tracer().build_with_context(internal(name).with_links(links), &context);
         self.start_background(context.with_span(span), future);

@@ -79,7 +79,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::baggage::WithBaggage;
 use crate::builder::TelemetryBuilder;
-use crate::config::{self, Env, ExemplarFilter, HistogramAggregation, Http};
+use crate::config::{self, Env, ExemplarFilter, HistogramAggregation, Http, is_plain};
 use crate::exemplars::Exemplars;
 use crate::export::{self, Overflows};
 use crate::names::SCOPE;
@@ -212,6 +212,7 @@ impl TestTelemetry {
         // As `init` does: the code under test builds its clients.
         export::install_crypto_provider();
         let records = Arc::new(Records::default());
+        let shows_starts = !is_plain(&settings.sampler);
         let tracers = SdkTracerProvider::builder()
             .with_sampler(UnlessUntraced(Deferring(settings.sampler)))
             .with_span_processor(WithBaggage::new(settings.baggage_attributes, Recorder(records.clone())))
@@ -242,7 +243,7 @@ impl TestTelemetry {
             is_enabled: true,
             keeps_spans: true,
             samples_roots: true,
-            shows_starts: false,
+            shows_starts,
             database: settings.database,
             has_database: AtomicBool::new(false),
             background: Background::on_current_runtime(),

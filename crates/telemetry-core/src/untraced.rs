@@ -16,8 +16,11 @@ use crate::propagation::Deferring;
 /// A context's mark, inherited by all below it.
 struct Untraced;
 
-/// `parent`, marked, with an unsampled span of the same trace.
+/// `parent`, marked, with an unsampled span of the same trace; as it is where there is no telemetry to be left out.
 pub(crate) fn untraced(parent: &Context, telemetry: &Telemetry) -> Context {
+    if !telemetry.is_enabled() {
+        return parent.clone();
+    }
     let marked = parent.with_value(Untraced);
     if telemetry.has_own_tracer_provider() {
         // Its sampler may know nothing of the mark, and would record the span.

@@ -15,9 +15,9 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(4317)";
 /// Takes every table there is, those that were made first first, as most changes do. A migration that makes a table anew
 /// copies it: what a version that still serves would write in between would be lost.
 ///
-/// A change that takes tables in another order would wait for us while we wait for it. So who waits for half a second
-/// lets go of all of them, before PostgreSQL would look for a deadlock (`deadlock_timeout`, 1 s) and end the change;
-/// what queues behind us gets through in the pause. After a minute somebody holds a table who will not let go soon.
+/// A change that takes tables in another order would wait for us while we wait for it. So who waits half a second for one
+/// of them lets go of all: two that wait for each other have parted before PostgreSQL would look for a deadlock
+/// (`deadlock_timeout`, 1 s) and end the change. What queues behind us gets through in the pause. After a minute somebody holds a table who will not let go soon.
 const TAKE_TABLES: &str = "
 DO $$
 DECLARE

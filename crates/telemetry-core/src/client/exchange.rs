@@ -63,9 +63,7 @@ impl<'a> Exchange<'a> {
         let call = (!Context::map_current(is_untraced)).then(|| {
             let host = cut(bare_host(url));
             let port = url.port_or_known_default();
-            let call = client.calls.of(method, host, port, template, (&client.metrics, telemetry.hosts()));
-            call.active.add(1);
-            call
+            client.calls.of(method, host, port, template, (&client.metrics, telemetry.hosts()))
         });
         let build = |attributes| {
             let builder = SpanBuilder::from_name(http_span_name(method, template))
@@ -101,6 +99,10 @@ impl<'a> Exchange<'a> {
         if is_recorded {
             let span = context.span();
             client.on_request.run(|hook| hook(request, &span));
+        }
+        // From here on it is taken back, whatever happens.
+        if let Some(call) = &call {
+            call.active.add(1);
         }
         Self {
             client,

@@ -5,7 +5,10 @@ mod table;
 
 use std::time::Duration;
 
+use opentelemetry::trace::{Link, SpanKind, TraceId};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
 
 use super::*;
 
@@ -166,17 +169,20 @@ fn the_other_names_of_a_service_have_variables_too() {
 #[test]
 fn every_sampler_of_the_specification_is_known_or_refused() {
     let table = [
-        ("always_on", "", "AlwaysOn"),
-        ("always_off", "", "AlwaysOff"),
-        ("traceidratio", "", "TraceIdRatioBased(1.0)"),
-        ("traceidratio", "0.25", "TraceIdRatioBased(0.25)"),
-        ("parentbased_always_on", "", "ParentBased(AlwaysOn)"),
-        ("PARENTBASED_ALWAYS_OFF", "", "ParentBased(AlwaysOff)"),
-        ("parentbased_traceidratio", "0", "ParentBased(TraceIdRatioBased(0.0))"),
+        ("always_on", "", "AlwaysOn", true),
+        ("always_off", "", "AlwaysOff", false),
+        ("traceidratio", "", "TraceIdRatioBased(1.0)", true),
+        ("traceidratio", "0.25", "TraceIdRatioBased(0.25)", false),
+        ("parentbased_always_on", "", "ParentBased(AlwaysOn)", true),
+        ("PARENTBASED_ALWAYS_OFF", "", "ParentBased(AlwaysOff)", false),
+        ("parentbased_traceidratio", "0", "ParentBased(TraceIdRatioBased(0.0))", false),
+        ("parentbased_traceidratio", "0.75", "ParentBased(TraceIdRatioBased(0.75))", true),
     ];
-    for (sampler, argument, expected) in table {
+    for (sampler, argument, expected, samples_roots) in table {
         let config = read(&[("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
         assert_eq!(format!("{:?}", config.traces.sampler), expected, "{sampler}");
+        assert!(config.traces.has_plain_sampler(), "{sampler}");
+        assert_eq!(config.traces.samples_roots(), samples_roots, "{sampler} {argument}");
     }
     for sampler in ["jaeger_remote", "parentbased_jaeger_remote", "xray", "sometimes"] {
         let told = mistakes(&[("OTEL_TRACES_SAMPLER", sampler)]);
@@ -191,6 +197,30 @@ fn every_sampler_of_the_specification_is_known_or_refused() {
             mistakes(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
         assert_eq!(told, [format!("OTEL_TRACES_SAMPLER_ARG={argument}: expected a ratio from 0 to 1")]);
     }
+}
+
+/// The application's own, in the one place where a configuration has room for it.
+#[test]
+fn a_sampler_of_ones_own_is_not_asked_before_there_is_a_span() {
+    #[derive(Debug, Clone)]
+    struct Own;
+    impl ShouldSample for Own {
+        fn should_sample(
+            &self,
+            _: Option<&Context>,
+            _: TraceId,
+            _: &str,
+            _: &SpanKind,
+            _: &[KeyValue],
+            _: &[Link],
+        ) -> SamplingResult {
+            panic!("it is asked")
+        }
+    }
+    let mut config = read(&[]);
+    config.traces.sampler = Sampler::ParentBased(Box::new(Own));
+    assert!(!config.traces.has_plain_sampler());
+    assert!(!config.traces.samples_roots());
 }
 
 #[test]

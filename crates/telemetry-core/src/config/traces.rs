@@ -35,8 +35,17 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Whether most traces that begin here are sampled.
+    /// Whether the sampler is one that variables can name, which decides by the trace id alone. One that the application
+    /// has put there may look at all that a span begins with, and panic.
+    pub(crate) fn has_plain_sampler(&self) -> bool {
+        is_plain(&self.sampler)
+    }
+
+    /// Whether most traces that begin here are sampled; of a plain sampler.
     pub(crate) fn samples_roots(&self) -> bool {
+        if !self.has_plain_sampler() {
+            return false;
+        }
         // A sampler by ratio looks at the lower half: half of all trace ids are below this one.
         let median = TraceId::from(1 << 63);
         let result = self.sampler.should_sample(None, median, "", &SpanKind::Server, &[], &[]);
@@ -68,6 +77,13 @@ impl Traces {
             further: Pipeline::read_further(Signal::Traces, "OTEL_BSP", delay, general, env),
         }
     }
+}
+
+/// [`Traces::has_plain_sampler`]. What is in a `ParentBased` shows itself by its debug form alone.
+pub(crate) fn is_plain(sampler: &Sampler) -> bool {
+    let text = format!("{sampler:?}");
+    let root = text.trim_start_matches("ParentBased(").trim_end_matches(')');
+    matches!(root, "AlwaysOn" | "AlwaysOff") || root.starts_with("TraceIdRatioBased(")
 }
 
 fn read_sampler(env: &mut Env) -> Sampler {

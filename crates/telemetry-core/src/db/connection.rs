@@ -31,7 +31,7 @@ use super::notes::{Notes, Watch};
 /// - the rows that were read are `db.response.returned_rows`, which the conventions leave to those who
 ///   ask for it: whoever takes this type does;
 /// - a statement that diesel itself knows by its type (`QueryId`, as its cache of prepared statements does)
-///   is known by that, which halves what a query's span costs.
+///   is known by that, which saves a third of what a query's span costs.
 ///
 /// It takes every query that `C` takes, goes into a `ConnectionManager` and, by a type alias, into
 /// `#[derive(MultiConnection)]`. What only `C` has (`immediate_transaction`, `build_transaction`, `COPY`)

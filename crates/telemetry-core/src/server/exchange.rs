@@ -114,6 +114,18 @@ impl Exchange {
         self.answered(response.response(), response.response().error());
     }
 
+    /// A middleware gave up, and this is made of its error.
+    pub(super) fn gave_up(&mut self, response: &HttpResponse, error: &actix_web::Error) {
+        if self.route.is_none() {
+            self.name_by(self.route_by_path());
+        }
+        self.answered(response, Some(error));
+    }
+
+    fn route_by_path(&self) -> Rc<Route> {
+        self.worker.route_to(self.facts.method, str::from_utf8(&self.path).unwrap_or_default())
+    }
+
     /// The route is known, or another one than it was thought to be.
     fn name_by(&mut self, route: Rc<Route>) -> &Rc<Route> {
         let is_known = self.route.as_ref().is_some_and(|known| Rc::ptr_eq(known, &route));
@@ -126,7 +138,7 @@ impl Exchange {
     }
 
     /// There is an answer, to an error where `error` is one.
-    pub(super) fn answered<B>(&mut self, response: &HttpResponse<B>, error: Option<&actix_web::Error>) {
+    fn answered<B>(&mut self, response: &HttpResponse<B>, error: Option<&actix_web::Error>) {
         let status = response.status();
         self.status = Some(status);
         self.describe(response);
@@ -256,11 +268,7 @@ impl Drop for Exchange {
         }
         let route = match self.route.take() {
             Some(route) => route,
-            None => self
-                .name_by(
-                    self.worker.route_to(self.facts.method, str::from_utf8(&self.path).unwrap_or_default()),
-                )
-                .clone(),
+            None => self.name_by(self.route_by_path()).clone(),
         };
         self.measure(&route);
     }

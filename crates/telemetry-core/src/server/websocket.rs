@@ -227,6 +227,9 @@ impl WebSocket {
         });
         let root = Context::new().with_baggage(entries.collect::<Vec<_>>());
         let telemetry = &self.telemetry.telemetry;
+        if !telemetry.is_enabled() {
+            return work.with_context(root).await;
+        }
         let span = telemetry.tracer().build_with_context(builder, &root);
         let mut ending = Ending { context: db::counted(telemetry, root.with_span(span)), is_done: false };
         let output = work.with_context(ending.context.clone()).await;

@@ -31,13 +31,25 @@ async fn passes_on_what_came() {
         let told = answer.headers().contains_key("traceresponse");
         println!("{who}: {} traceresponse {told}", answer.text().await.expect("a body"));
     }
+    let (sender, linked) = tokio::sync::oneshot::channel();
+    telemetry.background_linked(
+        "later",
+        TRACEPARENT,
+        async move { sender.send(is_in_a_trace()).expect("read") },
+    );
+    let untraced = telemetry.untraced(async { is_in_a_trace() }).await;
+    println!("linked: in a trace {}, untraced: in a trace {untraced}", linked.await.expect("it runs"));
+}
+
+fn is_in_a_trace() -> bool {
+    telemetry_core::opentelemetry::Context::current().span().span_context().is_valid()
 }
 
 /// Asks the service itself, and tells the trace it was in meanwhile.
 async fn front(request: HttpRequest, client: web::Data<ClientWithMiddleware>) -> HttpResponse {
     let back = format!("http://{}/back", request.connection_info().host());
     let answer = client.get(back).send().await.expect("an answer");
-    let here = telemetry_core::opentelemetry::Context::current().span().span_context().is_valid();
+    let here = is_in_a_trace();
     HttpResponse::Ok().body(format!("{} in a trace {here}", answer.text().await.expect("a body")))
 }
 
@@ -54,4 +66,5 @@ fn a_disabled_telemetry_passes_on_a_callers_trace_and_begins_none() {
     let caller = format!("caller: {TRACEPARENT} a=1 in a trace true traceresponse false\n");
     assert!(told.contains(&caller), "{told}");
     assert!(told.contains("nobody: none none in a trace false traceresponse false\n"), "{told}");
+    assert!(told.contains("linked: in a trace false, untraced: in a trace false\n"), "{told}");
 }

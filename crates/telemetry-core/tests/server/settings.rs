@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use actix_web::dev::Service as _;
+use actix_web::error::ErrorServiceUnavailable;
 use actix_web::{HttpResponse, web};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use telemetry_core::config::Http;
@@ -47,6 +49,28 @@ async fn hooks_add_attributes_of_request_and_response() {
             .attribute("app.request_id", "r-1")
             .attribute("app.status", 404)
     );
+}
+
+#[tokio::test]
+async fn a_name_that_a_hook_gives_lasts_however_the_answer_came_about() {
+    let telemetry = TestTelemetry::new();
+    let middleware = telemetry.server().on_response(|_, span| span.update_name("given"));
+    let server = TestServer::wrapped(middleware, |config: &mut web::ServiceConfig| {
+        let refuse = web::scope("/guarded").wrap_fn(|request, service| {
+            let _ = service.call(request);
+            async { Err::<actix_web::dev::ServiceResponse, _>(ErrorServiceUnavailable("full")) }
+        });
+        config.route("/open", web::get().to(HttpResponse::Ok));
+        config.service(refuse.route("/orders", web::get().to(HttpResponse::Ok)));
+    });
+    for path in ["/open", "/guarded/orders"] {
+        reqwest_get(&server.url(path)).await;
+    }
+    crate::support::eventually("two spans", || telemetry.spans().len() == 2).await;
+    for tree in telemetry.trees() {
+        assert_eq!(tree.name, "given", "{tree:?}");
+        assert_eq!(tree.attributes["http.route"], tree.attributes["url.path"]);
+    }
 }
 
 #[tokio::test]

@@ -114,6 +114,23 @@ async fn the_callers_trace_goes_on_and_the_caller_is_told() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_sampled_against_its_callers_decision_is_described_like_any_other() {
+    let telemetry = TestTelemetry::new();
+    let server = TestServer::start(telemetry.clone(), routes);
+    for traceparent in [None, Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")] {
+        let mut request = client().get(server.url("/orders/7?page=2")).header("user-agent", "test/1");
+        if let Some(traceparent) = traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        request.send().await.unwrap();
+    }
+    eventually("two spans", || telemetry.spans().len() == 2).await;
+    let [like_any_other, against] = telemetry.trees().try_into().unwrap();
+    assert_eq!(against.attributes["url.query"], Value::from("page=2"));
+    assert_eq!(against.without(&VOLATILE), like_any_other.without(&VOLATILE));
+}
+
+#[tokio::test]
 async fn the_trace_reaches_blocking_threads() {
     let telemetry = TestTelemetry::new();
     let server = TestServer::start(telemetry.clone(), routes);
