@@ -57,7 +57,7 @@ async fn a_name_that_a_hook_gives_lasts_however_the_answer_came_about() {
     let middleware = telemetry.server().on_response(|_, span| span.update_name("given"));
     let server = TestServer::wrapped(middleware, |config: &mut web::ServiceConfig| {
         let refuse = web::scope("/guarded").wrap_fn(|request, service| {
-            let _ = service.call(request);
+            drop(service.call(request));
             async { Err::<actix_web::dev::ServiceResponse, _>(ErrorServiceUnavailable("full")) }
         });
         config.route("/open", web::get().to(HttpResponse::Ok));

@@ -1,0 +1,1 @@
+//! There is nothing in it: see `benches/parts.rs`.
