@@ -37,6 +37,7 @@ pub use otlp::{Compression, Endpoint, Headers, Otlp, Protocol, Tls};
 pub use parents::ParentSamplers;
 pub use pipeline::{Batch, Exporter, Pipeline, Signal};
 pub use service::{Detection, Detector, Service};
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use traces::is_plain;
 pub use traces::{Propagator, Traces};
 pub use view::View;
